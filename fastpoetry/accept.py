@@ -1,0 +1,136 @@
+"""
+How a listening port lets readers in.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import Any, ClassVar
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.tcp import Port
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from fastpoetry.connections import Connections
+
+# The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
+# queue of a listener runs over while SYN cookies are on, readers are left that
+# believe they are connected and are never served.
+BACKLOG = 2**15
+
+# How many bytes of a poem the kernel holds unsent for one connection, so that
+# stalled readers do not fill the memory that it has for all sockets.
+UNSENT = 128 * 1024
+_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
+# Descriptors kept for what is not a reader: the log, the reactor, a poem that is
+# being read.
+RESERVE = 32
+
+# How many readers are let in before those who are in already get a turn.
+TURN = 500
+
+
+def descriptorLimit() -> int:
+    """
+    @return: how many descriptors this process may have.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**20 if soft == resource.RLIM_INFINITY else soft
+
+
+@implementer(IReadDescriptor)
+class Acceptor:
+    """
+    Stands in for a listening port in the reactor, and lets no more readers in
+    than there is room for: the others wait in the kernel's queue, and none is
+    turned away.  (Out of descriptors, the port by itself accepts and closes.)
+    """
+
+    _all: ClassVar[set[Acceptor]] = set()
+
+    def __init__(
+        self, port: Port, connections: Connections, limit: int | None, reactor: Any
+    ) -> None:
+        """
+        @param port: a port that listens.
+
+        @param connections: those of the port's factory.
+
+        @param limit: how many connections there may be at once; by default an
+            equal share of the descriptors of the process.
+        """
+        self._port = port
+        self._connections = connections
+        self._limit = limit
+        self._reactor = reactor
+
+    def start(self) -> None:
+        """
+        Take the port's place.
+        """
+        listener = self._port.socket
+        listener.listen(BACKLOG)
+        if listener.family != socket.AF_UNIX and _TCP_NOTSENT_LOWAT is not None:
+            # Accepted sockets inherit it.
+            listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT)
+        self._port.stopReading()
+        self._all.add(self)
+        self._connections.watch(self._wait)
+        self._wait()
+
+    def stop(self) -> None:
+        """
+        Let in those who wait already, as far as there is room (closing the port
+        would reset them), and nobody after them.
+        """
+        waiting = True
+        while waiting and self._room() > 0:
+            before = len(self._connections)
+            self.doRead()
+            waiting = len(self._connections) > before
+        self._connections.unwatch(self._wait)
+        self._all.remove(self)
+        self._reactor.removeReader(self)
+
+    def _room(self) -> int:
+        limit = self._limit
+        if limit is None:
+            share = (descriptorLimit() - RESERVE) // len(self._all)
+            limit = max(1, share)
+        return limit - len(self._connections)
+
+    def _wait(self) -> None:
+        if self._room() > 0:
+            self._reactor.addReader(self)
+
+    def doRead(self) -> None:
+        """
+        Accept as many readers as there is room for.
+        """
+        self._port.numberAccepts = min(self._room(), TURN)
+        self._port.doRead()
+        if self._room() <= 0:
+            self._reactor.removeReader(self)
+
+    def fileno(self) -> int:
+        """
+        @see: L{twisted.internet.interfaces.IFileDescriptor.fileno}
+        """
+        fd: int = self._port.fileno()
+        return fd
+
+    def logPrefix(self) -> str:
+        """
+        @see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}
+        """
+        prefix: str = self._port.logPrefix()
+        return prefix
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor found the descriptor broken, or is at its end.
+        """
+        self._port.connectionLost(reason)

@@ -1,0 +1,130 @@
+"""
+What a process does for all of its services.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+from twisted.application.service import IService, IServiceCollection, Service
+from twisted.logger import Logger
+from zope.interface import Interface
+
+from fastpoetry.error import FastPoetryError
+from fastpoetry.interfaces import IAbortable, IReloadable
+
+
+def allServices(collection: Any) -> Iterator[IService]:
+    """
+    Walk a service collection, and all collections in it.
+
+    @param collection: an L{IServiceCollection}.
+    """
+    for service in collection:
+        yield service
+        if IServiceCollection.providedBy(service):
+            yield from allServices(service)
+
+
+class DaemonService(Service):
+    """
+    Makes a good daemon of a process.  It stands first in the service collection
+    that it works for:
+
+      - SIGHUP reloads every L{IReloadable} service of the collection, and SIGUSR1
+        does nothing where C{twistd} has no log file to rotate.  Either would kill
+        the process otherwise.
+
+      - While the collection stops, SIGTERM and SIGINT abort every L{IAbortable}
+        service, so that a second signal ends the process at once.
+
+      - The process gets all the descriptors that it may have.
+
+      - A service that cannot start gives one sentence, not a traceback.
+    """
+
+    _log = Logger()
+
+    _prepared = False
+
+    def __init__(self, reactor: Any = None) -> None:
+        """
+        @param reactor: by default the global one.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor = reactor
+
+    def privilegedStartService(self) -> None:
+        """
+        Prepare the process, before any other service starts.
+        """
+        self._prepared = True
+        sys.excepthook = self._reportFailure
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._onSignal(signal.SIGHUP, self._reload)
+        # With --logfile, twistd has set its own by now.
+        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
+            self._onSignal(signal.SIGUSR1, self._rotateNothing)
+
+    def startService(self) -> None:
+        """
+        Prepare the process, unless L{privilegedStartService} did.
+        """
+        if not self._prepared:
+            self.privilegedStartService()
+        super().startService()
+
+    def stopService(self) -> None:
+        """
+        From here on, a signal to stop means: at once.
+        """
+        super().stopService()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A shell that starts a command in the background ignores SIGINT.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._onSignal(number, self._abort)
+
+    def _onSignal(self, number: signal.Signals, call: Callable[[], None]) -> None:
+        def handle(number: int, frame: FrameType | None) -> None:
+            self.reactor.callFromThread(call)
+
+        signal.signal(number, handle)
+
+    def _each(self, interface: type[Interface]) -> Iterator[Any]:
+        for service in allServices(self.parent):
+            if interface.providedBy(service):
+                yield service
+
+    def _reload(self) -> None:
+        self._log.info("received SIGHUP, reloading")
+        for service in self._each(IReloadable):
+            service.reload()
+
+    def _rotateNothing(self) -> None:
+        self._log.info("received SIGUSR1, but the log is not a file of twistd's")
+
+    def _abort(self) -> None:
+        self._log.warn("received a second signal, stopping at once")
+        for service in self._each(IAbortable):
+            service.abort()
+
+    def _reportFailure(
+        self,
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        # twistd lets the error of a service that cannot start end the process,
+        # and it is the interpreter that prints the traceback.
+        if isinstance(error, FastPoetryError):
+            self._log.error("cannot start: {error}", error=error)
+            print(f"cannot start: {error}", file=sys.__stderr__)
+        else:
+            sys.__excepthook__(kind, error, traceback)

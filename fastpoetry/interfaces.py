@@ -1,0 +1,45 @@
+"""
+What the parts of this package know of one another.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+
+class IPoetrySource(Interface):
+    """
+    Something that has a poem.  It does not know who asks, or over what.
+    """
+
+    def getPoem() -> bytes | Deferred[bytes]:
+        """
+        Give the poem as it is now.
+
+        @return: all bytes of the poem, or a L{Deferred} of them.  It may fail
+            with any exception: then there is no poem, which is not the same as
+            an empty one.
+        """
+
+
+class IReloadable(Interface):
+    """
+    A service that can read anew what it serves.
+    """
+
+    def reload() -> None:
+        """
+        Read anew.  When that fails, log why and go on with what is there.
+        """
+
+
+class IAbortable(Interface):
+    """
+    A service whose stop may take a while, and can be cut short.
+    """
+
+    def abort() -> None:
+        """
+        Give up what is still under way, so that a stop ends at once.
+        """

@@ -1,0 +1,65 @@
+"""
+What the kernel knows of a connection, and Twisted does not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from typing import NamedTuple
+
+# struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_bytes_acked, which
+# came with Linux 4.1, is the 64-bit number that follows the first 120 bytes.
+_BYTES_ACKED = struct.Struct("=120xQ")
+_TCP_INFO = getattr(socket, "TCP_INFO", -1)  # -1: no such option, on any kernel
+
+
+class Progress(NamedTuple):
+    """
+    How far a connection has come.
+
+    @ivar acknowledged: how many bytes the reader's kernel has acknowledged; 0
+        where that is not known (a UNIX socket, a kernel other than Linux).
+
+    @ivar pending: how many bytes are written to the socket and not yet
+        acknowledged; 0 where that is not known.
+    """
+
+    acknowledged: int
+    pending: int
+
+
+def progress(fd: int) -> Progress:
+    """
+    Ask how far a connection has come.
+
+    What C{send} took is no progress: the kernel keeps megabytes for a reader
+    that never takes a byte, and is busy for minutes with one that is slow.
+
+    @param fd: the descriptor of a connected stream socket.
+    """
+    return Progress(_acknowledged(fd), _pending(fd))
+
+
+def _acknowledged(fd: int) -> int:
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+        (acknowledged,) = _BYTES_ACKED.unpack(info)
+    except (OSError, struct.error):
+        return 0
+    finally:
+        connection.detach()  # it is the transport's
+    return int(acknowledged)
+
+
+def _pending(fd: int) -> int:
+    try:
+        # On a socket TIOCOUTQ is SIOCOUTQ (tcp(7)); the end counts as a byte.
+        answer = fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0" * 4)
+    except OSError:
+        return 0
+    (pending,) = struct.unpack("i", answer)
+    return int(pending)

@@ -1,0 +1,165 @@
+"""
+The service that listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import (
+    Deferred,
+    TimeoutError,
+    inlineCallbacks,
+    maybeDeferred,
+)
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.internet.tcp import Port
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from fastpoetry.accept import Acceptor
+from fastpoetry.endpoint import listenReason, parseEndpoint
+from fastpoetry.error import ListenError
+from fastpoetry.interfaces import IAbortable
+from fastpoetry.protocol import PoetryFactory
+
+# While a stop waits for readers, the log says how many every so many seconds.
+REPORT = 5.0
+
+
+@implementer(IAbortable)
+class PoetryServer(Service):
+    """
+    Listens on one endpoint, and when it stops, lets the readers in flight have
+    the rest of their poems first.
+
+    @ivar port: the listening port, while there is one.
+    """
+
+    _log = Logger()
+
+    port: IListeningPort | None = None
+    _acceptor: Acceptor | None = None
+
+    def __init__(
+        self,
+        description: str,
+        factory: PoetryFactory,
+        maxConnections: int | None = None,
+        grace: float = 30.0,
+        reusePort: bool = False,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param description: where to listen, as an endpoint description:
+            C{tcp:10000:interface=127.0.0.1}.
+
+        @param factory: what serves the readers.
+
+        @param maxConnections: how many readers are served at once; by default
+            as many as the process has descriptors for, shared evenly among its
+            servers.
+
+        @param grace: how many seconds a stop waits for readers in flight.
+
+        @param reusePort: whether other processes may listen on the same port.
+
+        @param reactor: by default the global one.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.description = description
+        self.factory = factory
+        self.maxConnections = maxConnections
+        self.grace = grace
+        self.reusePort = reusePort
+        self.reactor = reactor
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen.  No reader is let in before the reactor runs, and by then all
+        services have started.
+
+        @raise ListenError: when it is impossible.
+        """
+        endpoint = parseEndpoint(self.reactor, self.description, self.reusePort)
+        results: list[IListeningPort | Failure] = []
+        listening = endpoint.listen(self.factory).addBoth(results.append)
+        if not results:
+            listening.cancel()
+            raise ListenError(f"Cannot tell at once if it listens: {self.description}")
+        (port,) = results
+        if isinstance(port, Failure):
+            reason = listenReason(port.value)
+            raise ListenError(f"{reason}: {self.description}") from port.value
+        self.port = port
+        if isinstance(port, Port):
+            self._acceptor = Acceptor(
+                port, self.factory.connections, self.maxConnections, self.reactor
+            )
+            self._acceptor.start()
+
+    def startService(self) -> None:
+        """
+        Listen, unless L{privilegedStartService} did.
+
+        @raise ListenError: when it is impossible.
+        """
+        if self.port is None:
+            self.privilegedStartService()
+        super().startService()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        Listen no longer, and let the readers in flight have their poems.
+
+        @return: a L{Deferred} that fires when none is left, after L{grace}
+            seconds at the most.
+        """
+        super().stopService()
+        port, self.port = self.port, None
+        if port is None:
+            return
+        if self._acceptor is not None:
+            self._acceptor.stop()
+            self._acceptor = None
+        yield maybeDeferred(port.stopListening)
+        yield self._drain()
+
+    @inlineCallbacks
+    def _drain(self) -> Generator[Deferred[Any], Any, None]:
+        connections = self.factory.connections
+        if not connections:
+            return
+        self._report()
+        report = LoopingCall(self._report)
+        report.clock = self.reactor
+        report.start(REPORT, now=False)
+        try:
+            yield connections.whenNone().addTimeout(self.grace, self.reactor)
+        except TimeoutError:
+            self._log.warn(
+                "aborting {count} readers after {grace} seconds",
+                count=len(connections),
+                grace=self.grace,
+            )
+            self.abort()
+            yield connections.whenNone()
+        finally:
+            report.stop()
+
+    def _report(self) -> None:
+        self._log.info(
+            "stopping: {count} readers in flight", count=len(self.factory.connections)
+        )
+
+    def abort(self) -> None:
+        """
+        Reset every connection, so that nobody takes half a poem for a whole.
+        """
+        self.factory.connections.abort()

@@ -1,0 +1,13 @@
+"""
+What C{twistd} finds.  It loads this file at every start, so it imports nothing of
+ours: C{fastpoetry.tap} is loaded when it is used.
+"""
+
+from twisted.application.service import ServiceMaker
+
+fastpoetry = ServiceMaker(
+    "fastpoetry",
+    "fastpoetry.tap",
+    "Serve a poem to whoever connects.",
+    "fastpoetry",
+)
