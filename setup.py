@@ -19,8 +19,8 @@ setup(
     install_requires=["twisted>=24.11.0", "zope.interface>=5"],
     extras_require={
         "tls": ["twisted[tls]"],
-        "test": ["twisted[tls]", "hypothesis", "coverage"],
-        "check": ["ruff", "mypy", "mypy-zope", "build"],
+        "test": ["twisted[tls]", "build", "coverage", "setuptools", "wheel"],
+        "check": ["ruff", "mypy", "mypy-zope"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable
     # install puts ours there only if this says where the packages are, though

@@ -144,7 +144,7 @@ class PoetryServer(Service):
             yield connections.whenNone().addTimeout(self.grace, self.reactor)
         except TimeoutError:
             self._log.warn(
-                "aborting {count} readers after {grace} seconds",
+                "aborting the readers left after {grace} seconds: {count}",
                 count=len(connections),
                 grace=self.grace,
             )
@@ -155,7 +155,7 @@ class PoetryServer(Service):
 
     def _report(self) -> None:
         self._log.info(
-            "stopping: {count} readers in flight", count=len(self.factory.connections)
+            "stopping, readers in flight: {count}", count=len(self.factory.connections)
         )
 
     def abort(self) -> None:

@@ -1,0 +1,275 @@
+"""
+Tests of L{fastpoetry.accept}.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.tcp import Port
+from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.unix import Port as UNIXPort
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from fastpoetry import accept
+from fastpoetry.accept import RESERVE, UNSENT, Acceptor, descriptorLimit
+from fastpoetry.connections import Connections
+
+
+class CountedProtocol(Protocol):
+    """
+    A protocol that counts itself.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Be counted.
+        """
+        self.factory.connections.add(self)  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """
+        Be counted no more.
+        """
+        self.factory.connections.remove(self)  # type: ignore[union-attr]
+
+
+class CountedFactory(Factory):
+    """
+    A factory that knows its connections.
+    """
+
+    noisy = False
+    protocol = CountedProtocol
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+
+
+class AcceptorTests(SynchronousTestCase):
+    """
+    Tests of L{Acceptor}, on real listening sockets and a reactor in memory.
+    """
+
+    def listen(self, limit: int | None) -> Acceptor:
+        """
+        Listen on a port that the system chooses.
+        """
+        self.reactor = MemoryReactorClock()
+        self.factory = CountedFactory()
+        self.port = Port(0, self.factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, self.factory.connections, limit, self.reactor)
+        acceptor.start()
+        self.addCleanup(self.close, acceptor, self.factory)
+        return acceptor
+
+    def close(self, acceptor: Acceptor, factory: CountedFactory) -> None:
+        """
+        Close everything.
+        """
+        if acceptor in Acceptor._all:
+            acceptor.stop()
+        for protocol in factory.connections:
+            protocol.transport.connectionLost(Failure(ConnectionDone()))
+        if acceptor._port.connected:
+            acceptor.connectionLost(Failure(ConnectionDone()))
+
+    def connect(self, count: int) -> list[socket.socket]:
+        """
+        Connect so many readers.
+        """
+        address = self.port.socket.getsockname()
+        readers = [socket.create_connection(address, 30) for _ in range(count)]
+        for reader in readers:
+            self.addCleanup(reader.close)
+        return readers
+
+    def leave(self, count: int = 1) -> None:
+        """
+        Have so many connections lost.
+        """
+        for protocol in list(self.factory.connections)[:count]:
+            protocol.transport.connectionLost(  # type: ignore[union-attr]
+                Failure(ConnectionDone())
+            )
+
+    def isReading(self, acceptor: Acceptor) -> bool:
+        """
+        Whether the reactor will let more readers in.
+        """
+        return acceptor in self.reactor.getReaders()
+
+    def test_interface(self) -> None:
+        """
+        The reactor can read from it, in place of the port.
+        """
+        acceptor = self.listen(5)
+        verifyObject(IReadDescriptor, acceptor)
+        self.assertEqual(acceptor.fileno(), self.port.fileno())
+        self.assertEqual(acceptor.logPrefix(), self.port.logPrefix())
+        self.assertNotIn(self.port, self.reactor.getReaders())
+        self.assertTrue(self.isReading(acceptor))
+
+    def test_backlog(self) -> None:
+        """
+        The queue of the port is as long as the system lets it be.
+        """
+        self.listen(5)
+        with open("/proc/sys/net/core/somaxconn") as file:
+            longest = int(file.read())
+        # For a socket that listens, tcpi_sacked is the length of its queue.
+        info = self.port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        self.assertEqual(int.from_bytes(info[28:32], "little"), longest)
+
+    def test_unsent(self) -> None:
+        """
+        The kernel holds only so much of a poem that it has not sent yet.
+        """
+        acceptor = self.listen(5)
+        self.connect(1)
+        acceptor.doRead()
+        for protocol in self.factory.connections:
+            connection = protocol.transport.getHandle()  # type: ignore[union-attr]
+            unsent = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            self.assertEqual(unsent, UNSENT)
+
+    def test_limit(self) -> None:
+        """
+        No more readers are let in than there is room for, though one turn could
+        accept more; the others wait, and are let in as room is made.
+        """
+        acceptor = self.listen(3)
+        self.connect(8)
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 3)
+        self.assertFalse(self.isReading(acceptor))
+        self.leave(2)
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 3)
+        self.assertFalse(self.isReading(acceptor))
+        self.leave(3)
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 3)
+        self.leave(1)
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 2)
+        self.assertTrue(self.isReading(acceptor))
+
+    def test_turn(self) -> None:
+        """
+        A rush of readers leaves those who are in already their turn.
+        """
+        self.patch(accept, "TURN", 4)
+        acceptor = self.listen(50)
+        self.connect(6)
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 4)
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 6)
+
+    def test_share(self) -> None:
+        """
+        Without a limit of their own, all ports of a process share what
+        descriptors it may have, evenly.
+        """
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (RESERVE + 100, hard))
+        one = self.listen(None)
+        self.assertEqual(one._room(), 100)
+        two = self.listen(None)
+        self.assertEqual((one._room(), two._room()), (50, 50))
+        two.stop()
+        self.assertEqual(one._room(), 100)
+
+    def test_shareShrinks(self) -> None:
+        """
+        A port that has more readers than its share, because another port was
+        opened, lets nobody in until it has fewer.
+        """
+        self.patch(accept, "descriptorLimit", lambda: RESERVE + 4)
+        acceptor = self.listen(None)
+        reactor, factory = self.reactor, self.factory
+        self.connect(4)
+        acceptor.doRead()
+        self.listen(None)
+        self.reactor, self.factory = reactor, factory
+        self.leave(2)
+        self.assertFalse(self.isReading(acceptor))
+        self.leave(1)
+        self.assertTrue(self.isReading(acceptor))
+
+    def test_atLeastOne(self) -> None:
+        """
+        However few descriptors there are, a reader is served.
+        """
+        acceptor = self.listen(None)
+        self.patch(accept, "descriptorLimit", lambda: RESERVE // 2)
+        self.assertEqual(acceptor._room(), 1)
+
+    def test_unlimited(self) -> None:
+        """
+        Where the number of descriptors has no limit, there is one all the same.
+        """
+        infinity = resource.RLIM_INFINITY
+        self.patch(resource, "getrlimit", lambda _: (infinity, infinity))
+        self.assertEqual(descriptorLimit(), 2**20)
+
+    def test_stop(self) -> None:
+        """
+        Who waits already when the port is about to close is let in first, as
+        far as there is room; after that nobody is.
+        """
+        self.patch(accept, "TURN", 2)
+        acceptor = self.listen(7)
+        self.connect(9)
+        acceptor.stop()
+        self.assertEqual(len(self.factory.connections), 7)
+        self.leave(3)
+        self.assertFalse(self.isReading(acceptor))
+
+    def test_stopWithRoom(self) -> None:
+        """
+        When nobody waits any more, stopping is at its end.
+        """
+        acceptor = self.listen(7)
+        self.connect(2)
+        acceptor.stop()
+        self.assertEqual(len(self.factory.connections), 2)
+        self.assertFalse(self.isReading(acceptor))
+
+    def test_unix(self) -> None:
+        """
+        A UNIX socket has a limit, too.
+        """
+        self.reactor = MemoryReactorClock()
+        self.factory = CountedFactory()
+        self.port = UNIXPort(self.mktemp(), self.factory, reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, self.factory.connections, 1, self.reactor)
+        acceptor.start()
+        self.addCleanup(self.close, acceptor, self.factory)
+        for _ in range(2):
+            reader = socket.socket(socket.AF_UNIX)
+            self.addCleanup(reader.close)
+            reader.connect(self.port.socket.getsockname())
+        acceptor.doRead()
+        self.assertEqual(len(self.factory.connections), 1)
+
+    def test_lost(self) -> None:
+        """
+        When the reactor gives the descriptor up, the port is told.
+        """
+        acceptor = self.listen(1)
+        acceptor.stop()
+        acceptor.connectionLost(Failure(ConnectionDone()))
+        self.assertFalse(self.port.connected)

@@ -1,0 +1,213 @@
+"""
+Tests of L{fastpoetry.daemon}.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import signal
+import sys
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from fastpoetry.daemon import DaemonService, allServices
+from fastpoetry.error import PoemError
+from fastpoetry.interfaces import IAbortable, IReloadable
+from tests.support import Reactor
+
+
+@implementer(IReloadable, IAbortable)
+class Recorder(Service):
+    """
+    A service that remembers what it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def reload(self) -> None:
+        """
+        @see: L{IReloadable.reload}
+        """
+        self.asked.append("reload")
+
+    def abort(self) -> None:
+        """
+        @see: L{IAbortable.abort}
+        """
+        self.asked.append("abort")
+
+
+SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+
+
+class DaemonServiceTests(SynchronousTestCase):
+    """
+    Tests of L{DaemonService}, with real signals to this process.
+    """
+
+    def setUp(self) -> None:
+        """
+        Remember what the service changes in the process, and put a service tree
+        of two levels beside it.
+        """
+        for number in SIGNALS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.addCleanup(setattr, sys, "excepthook", sys.excepthook)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+
+        self.reactor = Reactor()
+        self.parent = MultiService()
+        self.daemon = DaemonService(self.reactor)
+        self.daemon.setServiceParent(self.parent)
+        inner = MultiService()
+        inner.setServiceParent(self.parent)
+        self.recorders = [Recorder(), Recorder()]
+        self.recorders[0].setServiceParent(self.parent)
+        self.recorders[1].setServiceParent(inner)
+        Service().setServiceParent(inner)
+
+    def receive(self, number: int) -> list[str]:
+        """
+        Send this process a signal.
+
+        @return: what the log says then.
+        """
+        with capturedLogs() as events:
+            os.kill(os.getpid(), number)
+            self.reactor.advance(0)
+        return [formatEvent(event) for event in events]
+
+    def assertAsked(self, *calls: str) -> None:
+        """
+        Assert that every service was asked the same.
+        """
+        for recorder in self.recorders:
+            self.assertEqual(recorder.asked, list(calls))
+
+    def test_service(self) -> None:
+        """
+        It is a service, with the global reactor by default.
+        """
+        from twisted.internet import reactor
+
+        verifyObject(IService, self.daemon)
+        self.assertIs(DaemonService().reactor, reactor)
+
+    def test_allServices(self) -> None:
+        """
+        All services of a collection are found, those of inner ones, too.
+        """
+        found = list(allServices(self.parent))
+        self.assertEqual(len(found), 5)
+        for service in (self.daemon, *self.recorders):
+            self.assertIn(service, found)
+
+    def test_hangUp(self) -> None:
+        """
+        SIGHUP reloads everything that can be reloaded, each time.
+        """
+        self.parent.privilegedStartService()
+        self.parent.startService()
+        self.assertEqual(self.receive(signal.SIGHUP), ["received SIGHUP, reloading"])
+        self.assertAsked("reload")
+        self.receive(signal.SIGHUP)
+        self.assertAsked("reload", "reload")
+
+    def test_withoutPrivilegedStart(self) -> None:
+        """
+        Everything works with a runner that has no privileged start.
+        """
+        self.parent.startService()
+        self.receive(signal.SIGHUP)
+        self.assertAsked("reload")
+
+    def test_rotate(self) -> None:
+        """
+        SIGUSR1 harms nobody when there is no log file to rotate.
+        """
+        self.parent.startService()
+        self.assertEqual(
+            self.receive(signal.SIGUSR1),
+            ["received SIGUSR1, but the log is not a file of twistd's"],
+        )
+
+    def test_rotateLogFile(self) -> None:
+        """
+        When C{twistd} rotates its log file on SIGUSR1, it goes on doing that.
+        """
+        rotations: list[int] = []
+        signal.signal(signal.SIGUSR1, lambda number, frame: rotations.append(number))
+        self.parent.startService()
+        self.assertEqual(self.receive(signal.SIGUSR1), [])
+        self.assertEqual(rotations, [signal.SIGUSR1])
+
+    def test_secondSignal(self) -> None:
+        """
+        While the services stop, a signal to stop cuts that short.
+        """
+        self.parent.startService()
+        self.parent.stopService()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.assertEqual(
+                self.receive(number), ["received a second signal, stopping at once"]
+            )
+        self.assertAsked("abort", "abort")
+
+    def test_ignoredInterrupt(self) -> None:
+        """
+        A process in the background of a script, where SIGINT is ignored, goes
+        on ignoring it.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.parent.startService()
+        self.parent.stopService()
+        self.assertEqual(self.receive(signal.SIGINT), [])
+        self.assertAsked()
+
+    def test_descriptors(self) -> None:
+        """
+        The process gets as many descriptors as it may have.
+        """
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+        self.parent.startService()
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
+
+    def test_cannotStart(self) -> None:
+        """
+        When an operator's mistake ends the process, the log and the terminal
+        get one sentence.
+        """
+        self.parent.startService()
+        self.patch(sys, "__stderr__", io.StringIO())
+        error = PoemError("Is empty: bottle")
+        with capturedLogs() as events:
+            sys.excepthook(PoemError, error, None)
+        self.assertEqual(
+            [(event["log_level"], formatEvent(event)) for event in events],
+            [(LogLevel.error, "cannot start: Is empty: bottle")],
+        )
+        self.assertEqual(
+            sys.__stderr__.getvalue(),  # type: ignore[union-attr, attr-defined]
+            "cannot start: Is empty: bottle\n",
+        )
+
+    def test_otherErrors(self) -> None:
+        """
+        Any other error that ends the process has its traceback.
+        """
+        self.parent.startService()
+        stderr = io.StringIO()
+        self.patch(sys, "stderr", stderr)
+        error = ValueError("ours")
+        sys.excepthook(ValueError, error, None)
+        self.assertEqual(stderr.getvalue(), "ValueError: ours\n")

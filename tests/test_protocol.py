@@ -1,0 +1,418 @@
+"""
+Tests of L{fastpoetry.protocol}.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from fastpoetry.kernel import Progress
+from fastpoetry.protocol import (
+    DOSE,
+    DOSE_PAUSE,
+    LINGER,
+    PoetryFactory,
+    peerName,
+)
+from tests.support import Reactor, StaticSource, Wire
+
+POEM = b"one\r\ntwo\0\xff\n" * 10
+BIG = bytes(range(256)) * 4096
+
+
+class ProtocolTests(SynchronousTestCase):
+    """
+    Tests of L{fastpoetry.protocol.PoetryProtocol} over TCP.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a clock; at the end nothing may be left on it, and nobody counted.
+        """
+        self.reactor = Reactor()
+        self.factory = PoetryFactory(StaticSource(POEM), 40.0, self.reactor)
+        self.addCleanup(self.checkNothingLeft)
+
+    def checkNothingLeft(self) -> None:
+        """
+        Every connection has an end, and takes everything with it.
+        """
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(len(self.factory.connections), 0)
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def serve(self, poem: Any, capacity: int = 2**20) -> Wire:
+        """
+        Connect a reader.
+        """
+        self.factory.source = StaticSource(poem)
+        return Wire(self.factory, capacity)
+
+    def test_wholePoem(self) -> None:
+        """
+        A reader gets the bytes of the poem as they are, then the end.
+        """
+        wire = self.serve(POEM)
+        wire.take()
+        self.assertEqual(bytes(wire.socket.taken), POEM)
+        self.assertEqual(wire.socket.end, "half")
+        wire.halfClose()
+        self.assertEqual(wire.socket.end, "clean")
+        self.assertTrue(wire.gone)
+
+    def test_emptyPoem(self) -> None:
+        """
+        An empty poem is an end without anything before it.
+        """
+        wire = self.serve(b"")
+        self.assertEqual((wire.socket.taken, wire.socket.end), (b"", "half"))
+        wire.halfClose()
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_log(self) -> None:
+        """
+        The log says how much is sent to whom.
+        """
+        with capturedLogs() as events:
+            self.serve(POEM).reset()
+        self.assertEqual(
+            [formatEvent(event) for event in events if event.get("size")],
+            [f"sending {len(POEM)} bytes of poetry to 192.0.2.1:4321"],
+        )
+
+    def test_poemLater(self) -> None:
+        """
+        A reader waits for a poem that is not there yet.
+        """
+        coming: Deferred[bytes] = Deferred()
+        wire = self.serve(coming)
+        self.assertEqual((wire.socket.held, wire.socket.end), (b"", None))
+        coming.callback(POEM)
+        wire.turn()
+        wire.take()
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), POEM)
+
+    def test_leftBeforeThePoem(self) -> None:
+        """
+        When a reader leaves before the poem is there, its request is cancelled,
+        and nothing is said of it.
+        """
+        cancelled: list[Deferred[bytes]] = []
+        coming: Deferred[bytes] = Deferred(cancelled.append)
+        wire = self.serve(coming)
+        with capturedLogs() as events:
+            wire.reset()
+        self.assertEqual(cancelled, [coming])
+        self.assertEqual(events, [])
+
+    def test_noPoem(self) -> None:
+        """
+        When there is no poem the reader gets a reset, which is not an empty
+        poem, and the log has the reason in a line.
+        """
+        with capturedLogs() as events:
+            wire = self.serve(RuntimeError("the dog ate it"))
+        wire.turn()
+        self.assertEqual(wire.socket.end, "reset")
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["no poem for 192.0.2.1:4321: the dog ate it"],
+        )
+
+    def test_sharedPoem(self) -> None:
+        """
+        However many readers stall, there is one copy of the poem.
+        """
+        wires = [self.serve(BIG, capacity=1000) for _ in range(3)]
+        self.assertEqual({id(wire.transport.dataBuffer) for wire in wires}, {id(BIG)})
+        for wire in wires:
+            wire.reset()
+
+    def test_inPieces(self) -> None:
+        """
+        A poem goes out as the reader takes it, however little at a time.
+        """
+        wire = self.serve(BIG, capacity=10007)
+        while wire.socket.end is None:
+            wire.take(5003)
+        wire.take()
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_talk(self) -> None:
+        """
+        What a reader says, at whatever time, is read and changes nothing.
+        """
+        wire = self.serve(BIG, capacity=100000)
+        wire.say(b"GET / HTTP/1.0\r\n\r\n")
+        wire.take(100000)
+        wire.say(b"more")
+        wire.take()
+        wire.say(b"still here")
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_flood(self) -> None:
+        """
+        A reader that floods is read a dose at a time, with pauses between.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        doses = 0
+        wire.socket.said = [b"x" * 65536] * 64
+        wire.turn()
+        while wire.socket.said:
+            self.assertNotIn(wire.transport, self.reactor.getReaders())
+            self.assertEqual(len(wire.socket.said) * 65536 % DOSE, 0)
+            doses += 1
+            self.reactor.advance(DOSE_PAUSE)
+            wire.turn()
+        self.assertEqual(doses, 64 * 65536 // DOSE - 1)
+        wire.take()
+        self.reactor.advance(DOSE_PAUSE)
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+
+    def test_goneInPause(self) -> None:
+        """
+        A connection that ends while its reader is held back leaves nothing.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        wire.socket.said = [b"x" * 65536] * 5
+        wire.turn()
+        self.factory.connections.abort()
+        wire.turn()
+        self.assertEqual(wire.socket.end, "reset")
+
+    def test_halfCloseFirst(self) -> None:
+        """
+        A reader that half-closes before it reads gets the whole poem, and the
+        connection ends as soon as its kernel has acknowledged all.
+        """
+        wire = self.serve(BIG, capacity=100000)
+        wire.halfClose()
+        wire.take(100000)
+        while wire.socket.end is None:
+            wire.take(100000)
+        self.assertFalse(wire.gone)
+        wire.socket.taken += wire.socket.held
+        wire.socket.held.clear()
+        self.reactor.advance(0.1)
+        self.assertTrue(wire.gone)
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_halfCloseAndSlow(self) -> None:
+        """
+        When both sides have ended, the looks for the last acknowledgement
+        become rarer and rarer, and stop at the deadline.
+        """
+        wire = self.serve(POEM)
+        wire.halfClose()
+        looks = 0
+        while not wire.gone:
+            self.reactor.advance(self.reactor.getDelayedCalls()[0].getTime())
+            looks += 1
+        self.assertLess(looks, 30)
+        self.assertEqual(wire.socket.end, "reset")
+
+    def test_neverCloses(self) -> None:
+        """
+        A reader that has taken the whole poem and does not close is let go,
+        without a reset, after a while.
+        """
+        wire = self.serve(POEM)
+        wire.take()
+        self.reactor.advance(LINGER)
+        self.assertFalse(wire.gone)
+        self.reactor.advance(LINGER)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_lingerNeedsTheLastByte(self) -> None:
+        """
+        The time for the reader's end begins when it has acknowledged all.
+        """
+        wire = self.serve(POEM)
+        for _ in range(len(POEM) - 1):
+            wire.take(1)
+            self.reactor.advance(LINGER)
+        self.assertFalse(wire.gone)
+        wire.take()
+        self.reactor.pump([LINGER] * 2)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_stalled(self) -> None:
+        """
+        A reader that takes nothing for the deadline is aborted, which it sees,
+        and logged.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        wire.take(10)
+        with capturedLogs() as events:
+            self.reactor.pump([1.0] * 40)
+            self.assertFalse(wire.gone)
+            self.reactor.pump([1.0] * 11)
+        self.assertEqual(wire.socket.end, "reset")
+        (event,) = events
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertEqual(
+            formatEvent(event),
+            "gave up on 192.0.2.1:4321, which took nothing for 40.0 seconds",
+        )
+
+    def test_neverStarted(self) -> None:
+        """
+        A reader that never takes a byte is aborted, too.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        self.reactor.pump([1.0] * 51)
+        self.assertEqual(wire.socket.end, "reset")
+
+    def test_slow(self) -> None:
+        """
+        A slow reader is served to its end, however long it takes, though the
+        kernel takes nothing new from the server for far longer than the
+        deadline.
+        """
+        wire = self.serve(BIG, capacity=len(BIG))
+        for _ in range(64):
+            wire.take(len(BIG) // 64)
+            self.reactor.pump([1.0] * 39)
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+        self.assertEqual(wire.socket.end, "clean")
+
+    def test_abort(self) -> None:
+        """
+        A connection that is aborted in the middle ends in a reset.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        self.factory.connections.abort()
+        wire.turn()
+        self.assertEqual(wire.socket.end, "reset")
+
+    def test_leavesInTheMiddle(self) -> None:
+        """
+        A reader that leaves in the middle is not worth a line.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        with capturedLogs() as events:
+            wire.reset()
+        self.assertTrue(wire.gone)
+        self.assertEqual(events, [])
+
+    def test_connections(self) -> None:
+        """
+        The factory knows its open connections.
+        """
+        wires = [self.serve(BIG, capacity=1000) for _ in range(3)]
+        self.assertEqual(
+            set(self.factory.connections), {wire.protocol for wire in wires}
+        )
+        for wire in wires:
+            wire.reset()
+
+
+@implementer(ISSLTransport)
+class TLSTransport(StringTransport):
+    """
+    As much of a TLS transport as the protocol uses.
+    """
+
+    def fileno(self) -> int:
+        return -1
+
+
+class OtherTransportTests(SynchronousTestCase):
+    """
+    Tests of L{fastpoetry.protocol.PoetryProtocol} over TLS.
+    """
+
+    def connect(self) -> tuple[Any, TLSTransport]:
+        """
+        Connect a reader.
+        """
+        self.reactor = Reactor()
+        factory = PoetryFactory(
+            StaticSource(BIG), 40.0, self.reactor, lambda fd: Progress(0, 0)
+        )
+        transport = TLSTransport()
+        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def test_pieces(self) -> None:
+        """
+        A poem is given to TLS, which encrypts all that it gets into memory, a
+        piece at a time; at the end TLS ends the connection its own way.
+        """
+        protocol, transport = self.connect()
+        while transport.producer is not None:
+            before = len(transport.value())
+            transport.producer.resumeProducing()
+            self.assertLessEqual(len(transport.value()) - before, 2**16)
+        self.assertEqual(transport.value(), BIG)
+        self.assertTrue(transport.disconnecting)
+        self.assertFalse(transport.disconnected)
+        protocol.connectionLost()
+
+    def test_progress(self) -> None:
+        """
+        A piece that TLS has sent on is progress.
+        """
+        protocol, transport = self.connect()
+        for _ in range(4):
+            transport.producer.resumeProducing()
+            self.reactor.pump([10.0] * 4)
+        self.assertFalse(transport.disconnected)
+        self.reactor.advance(10.0)
+        self.assertTrue(transport.disconnected)
+        protocol.connectionLost()
+
+    def test_lost(self) -> None:
+        """
+        A connection that is lost in the middle leaves nothing.
+        """
+        protocol, transport = self.connect()
+        transport.producer.resumeProducing()
+        transport.producer.stopProducing()
+        protocol.connectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        del protocol
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class FactoryTests(SynchronousTestCase):
+    """
+    Tests of L{fastpoetry.protocol.PoetryFactory} and L{peerName}.
+    """
+
+    def test_globalReactor(self) -> None:
+        """
+        By default the clock is the global reactor's.
+        """
+        from twisted.internet import reactor
+
+        self.assertIs(PoetryFactory(StaticSource(b"")).reactor, reactor)
+
+    def test_peerName(self) -> None:
+        """
+        A peer is named by host and port, an IPv6 host in brackets; one of
+        another kind by what its address calls itself.
+        """
+        self.assertEqual(peerName(IPv4Address("TCP", "127.0.0.1", 17)), "127.0.0.1:17")
+        self.assertEqual(peerName(IPv6Address("TCP", "::1", 17)), "[::1]:17")
+        self.assertEqual(peerName(UNIXAddress(None)), "UNIXAddress(None)")

@@ -1,0 +1,229 @@
+"""
+Tests of L{fastpoetry.tap}, and of the plugin that leads to it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any
+
+from twisted.application.service import IService, IServiceMaker, MultiService
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python import usage
+from twisted.python._shellcomp import ZshArgumentsGenerator
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from fastpoetry import __version__, tap
+from fastpoetry.daemon import DaemonService
+from fastpoetry.server import PoetryServer
+from fastpoetry.service import PoetryService
+
+ON_10000 = "tcp:10000:interface=localhost"
+
+# What is added to a poem and a port; what the one sentence says.
+REFUSED = {
+    "no such poem": (["--poem", "nosuch"], "No such file or directory: nosuch"),
+    "directory": (["--poem", "/"], "Not a regular file: /"),
+    "device": (["--poem", "/dev/zero"], "Not a regular file: /dev/zero"),
+    "port too high": (["--port", "70000"], "70000"),
+    "port below 0": (["--port", "-1"], "-1"),
+    "port no number": (["--port", "abc"], "abc"),
+    "port empty": (["--port", ""], "not a port number from 0 to 65535: "),
+    "port in other digits": (["-p", "\u0661"], "\u0661"),
+    "endpoint": (["--endpoint", "tcp:x"], ": tcp:x"),
+    "endpoint of no kind": (["-e", "bogus:1"], ": bogus:1"),
+    "one poem too many": (["--poem", __file__], "2 poems do not go with 1 ports"),
+    "negative limit": (["--max-connections", "-5"], "-5"),
+    "no limit": (["--max-connections", "0"], "0"),
+    "limit no number": (["--max-connections", "many"], "many"),
+    "negative timeout": (["--timeout", "-5"], "-5"),
+    "no timeout": (["--timeout", "0"], "not a number of seconds above 0: 0"),
+    "timeout no number": (["--timeout", "soon"], "soon"),
+    "endless timeout": (["--timeout", "inf"], "inf"),
+    "negative grace": (["--grace", "-0.5"], "-0.5"),
+    "grace no number": (["--grace", "nan"], "nan"),
+    "unknown option": (["--poetry", "x"], "poetry"),
+    "argument": (["poem.txt"], "not an option: poem.txt"),
+}
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    Tests of L{tap.Options}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a poem.
+        """
+        self.poem = self.mktemp()
+        with open(self.poem, "w") as file:
+            file.write("poem\n")
+
+    def parse(self, *arguments: str) -> tap.Options:
+        """
+        Parse options.
+        """
+        options = tap.Options()
+        options.parseOptions(arguments)
+        return options
+
+    def test_defaults(self) -> None:
+        """
+        A poem is all that is needed.
+        """
+        options = self.parse("--poem", self.poem)
+        self.assertEqual(options.deployments, [(self.poem, [ON_10000])])
+        self.assertEqual(options["timeout"], 60)
+        self.assertEqual(options["grace"], 30)
+        self.assertEqual(options["max-connections"], None)
+        self.assertEqual(options["reuse-port"], 0)
+
+    def test_values(self) -> None:
+        """
+        Limits are numbers.
+        """
+        options = self.parse(
+            *["--poem", self.poem, "--timeout", "0.5", "--grace", "0"],
+            *["--max-connections", "12", "--reuse-port"],
+        )
+        self.assertEqual(
+            [options[n] for n in ("timeout", "grace", "max-connections", "reuse-port")],
+            [0.5, 0.0, 12, 1],
+        )
+
+    def test_interface(self) -> None:
+        """
+        The interface holds for all ports, wherever it stands, and may be IPv6.
+        """
+        options = self.parse(
+            "-p", "1", "--poem", self.poem, "--iface", "::1", "--port", "2"
+        )
+        self.assertEqual(
+            options.deployments,
+            [(self.poem, [r"tcp:1:interface=\:\:1", r"tcp:2:interface=\:\:1"])],
+        )
+
+    def test_several(self) -> None:
+        """
+        The n-th poem goes with the n-th port or endpoint, in the order given.
+        """
+        other = self.mktemp()
+        FilePath(other).setContent(b"other\n")
+        options = self.parse(
+            *["--poem", self.poem, "-e", "unix:/run/poem", "--poem", other, "-p", "2"],
+        )
+        self.assertEqual(
+            options.deployments,
+            [
+                (self.poem, ["unix:/run/poem"]),
+                (other, ["tcp:2:interface=localhost"]),
+            ],
+        )
+
+    def test_refused(self) -> None:
+        """
+        What cannot be is refused in one plain sentence with the value.
+        """
+        for name, (arguments, sentence) in REFUSED.items():
+            with self.assertRaises(usage.UsageError, msg=name) as caught:
+                self.parse("--poem", self.poem, "--port", "0", *arguments)
+            self.assertIn(sentence, str(caught.exception), name)
+            self.assertNotIn("\n", str(caught.exception), name)
+
+    def test_noPoem(self) -> None:
+        """
+        Without a poem there is nothing to serve.
+        """
+        error = self.assertRaises(usage.UsageError, self.parse, "--port", "1")
+        self.assertIn("--poem FILE is missing", str(error))
+
+    def test_version(self) -> None:
+        """
+        The version is that of this package.
+        """
+        stdout = io.StringIO()
+        self.patch(sys, "stdout", stdout)
+        self.assertRaises(SystemExit, self.parse, "--version")
+        self.assertEqual(stdout.getvalue(), f"fastpoetry version: {__version__}\n")
+
+    def test_completion(self) -> None:
+        """
+        The shell can complete every option.
+        """
+        output = io.BytesIO()
+        ZshArgumentsGenerator(tap.Options(), "twistd", output).write()
+        text = output.getvalue().decode()
+        for option in ("poem", "port", "endpoint", "iface", "timeout", "reuse-port"):
+            self.assertIn(f"--{option}", text)
+        self.assertIn('_files -g "*.txt"', text.replace("\\", ""))
+
+
+class MakeServiceTests(SynchronousTestCase):
+    """
+    Tests of L{tap.makeService}.
+    """
+
+    def make(self, *arguments: str) -> Any:
+        """
+        Make the services that options ask for.
+        """
+        options = tap.Options()
+        options.parseOptions(arguments)
+        return tap.makeService(options)
+
+    def test_tree(self) -> None:
+        """
+        The process comes first, and each poem has a collection of its own.
+        """
+        here = os.path.abspath(__file__)
+        services = self.make(
+            *["--poem", here, "--poem", "/etc/passwd", "-p", "1", "-p", "2"],
+            *["--timeout", "5", "--grace", "6", "--max-connections", "7"],
+        )
+        daemon, one, two = services
+        self.assertIsInstance(daemon, DaemonService)
+        for collection, path, number in [(one, here, 1), (two, "/etc/passwd", 2)]:
+            self.assertIsInstance(collection, MultiService)
+            source, server = collection
+            verifyObject(IService, server)
+            self.assertIsInstance(source, PoetryService)
+            self.assertIsInstance(server, PoetryServer)
+            self.assertEqual(source.path, path)
+            self.assertIs(server.factory.source, source)
+            self.assertEqual(server.description, f"tcp:{number}:interface=localhost")
+            self.assertEqual(
+                (server.factory.timeout, server.grace, server.maxConnections),
+                (5.0, 6.0, 7),
+            )
+            self.assertFalse(server.reusePort)
+
+    def test_onePoem(self) -> None:
+        """
+        One poem is loaded once for all its ports.
+        """
+        services = self.make("--poem", __file__, "-p", "1", "-p", "2", "--reuse-port")
+        _, deployment = services
+        source, *servers = deployment
+        self.assertEqual([server.factory.source for server in servers], [source] * 2)
+        self.assertTrue(all(server.reusePort for server in servers))
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    Tests of the plugin.
+    """
+
+    def test_found(self) -> None:
+        """
+        The plugin system finds the command by its name.
+        """
+        (maker,) = (p for p in getPlugins(IServiceMaker) if p.tapname == "fastpoetry")
+        verifyObject(IServiceMaker, maker)
+        verifyObject(IPlugin, maker)
+        self.assertIs(maker.options, tap.Options)
+        self.assertIs(maker.makeService, tap.makeService)
