@@ -19,7 +19,7 @@ setup(
     install_requires=["twisted>=24.11.0", "zope.interface>=5"],
     extras_require={
         "tls": ["twisted[tls]"],
-        "test": ["twisted[tls]", "build", "coverage", "setuptools", "wheel"],
+        "test": ["twisted[tls]", "build", "coverage", "setuptools>=61", "wheel"],
         "check": ["ruff", "mypy", "mypy-zope"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable

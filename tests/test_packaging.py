@@ -17,11 +17,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "twisted/plugins/fastpoetry_plugin.py"
+COPIED_PLUGIN = "twisted/plugins/copied_plugin.py"
 MODULES = sorted(f"fastpoetry/{path.name}" for path in ROOT.glob("fastpoetry/*.py"))
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
-# Something that only a copy has, so that no other installation is mistaken for it.
-DESCRIPTION = "Serve a poem to whoever tests."
+# Something that only the copy has, so that no other installation is taken for it.
+COMMAND = "copied-poetry"
 
 
 class PackagingTests(SynchronousTestCase):
@@ -31,7 +32,7 @@ class PackagingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Copy the project, with another description in its plugin.
+        Copy the project, with another name for its plugin and command.
         """
         self.directory = Path(self.mktemp()).resolve()
         self.copy = self.directory / "copy"
@@ -43,9 +44,9 @@ class PackagingTests(SynchronousTestCase):
         for name in ("fastpoetry", "poetry", "twisted"):
             ignored = shutil.ignore_patterns("__pycache__", "dropin.cache")
             shutil.copytree(ROOT / name, self.copy / name, ignore=ignored)
-        plugin = self.copy / PLUGIN
+        plugin = (self.copy / PLUGIN).rename(self.copy / COPIED_PLUGIN)
         text = plugin.read_text()
-        changed = text.replace("Serve a poem to whoever connects.", DESCRIPTION)
+        changed = text.replace('"fastpoetry",\n)', f'"{COMMAND}",\n)')
         self.assertNotEqual(text, changed)
         plugin.write_text(changed)
 
@@ -95,7 +96,7 @@ class PackagingTests(SynchronousTestCase):
         Assert that C{twistd} lists the plugin.
         """
         listing = self.run_(python, "-c", TWISTD, "--help", cwd=cwd)
-        self.assertIn(DESCRIPTION, listing)
+        self.assertIn(COMMAND, listing)
 
     def test_archives(self) -> None:
         """
@@ -108,11 +109,11 @@ class PackagingTests(SynchronousTestCase):
         (wheel,) = self.directory.glob("*.whl")
         names = zipfile.ZipFile(wheel).namelist()
         code = sorted(name for name in names if name.endswith(".py"))
-        self.assertEqual(code, [*MODULES, PLUGIN])
+        self.assertEqual(code, [*MODULES, COPIED_PLUGIN])
         (archive,) = self.directory.glob("*.tar.gz")
         with tarfile.open(archive) as tar:
             names = [name.partition("/")[2] for name in tar.getnames()]
-        for name in [*MODULES, PLUGIN, "fastpoetry.tac", "poetry/ecstasy.txt"]:
+        for name in [*MODULES, COPIED_PLUGIN, "fastpoetry.tac", "poetry/ecstasy.txt"]:
             self.assertIn(name, names)
 
     def test_installed(self) -> None:
