@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 
 
 class Connections:
@@ -75,3 +75,15 @@ class Connections:
         """
         for protocol in self:
             protocol.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class TrackingFactory(Factory):
+    """
+    A factory that knows its connections.  Its protocols add themselves in
+    C{connectionMade}, and remove themselves in C{connectionLost}.
+
+    @ivar connections: those that are open.
+    """
+
+    def __init__(self) -> None:
+        self.connections = Connections()

@@ -17,14 +17,14 @@ from twisted.internet.interfaces import (
     ISSLTransport,
     IUNIXTransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry import kernel
-from fastpoetry.connections import Connections
+from fastpoetry.connections import TrackingFactory
 from fastpoetry.interfaces import IPoetrySource
 
 # How many looks at a reader's progress fit in one deadline: it is found out to
@@ -206,15 +206,13 @@ class PoetryProtocol(Protocol):
         self.factory.connections.remove(self)
 
 
-class PoetryFactory(Factory):
+class PoetryFactory(TrackingFactory):
     """
     Sends the poem of one source to every reader.
 
     @ivar source: whose poem it is.
 
     @ivar timeout: how many seconds a reader may take nothing.
-
-    @ivar connections: the readers being served.
     """
 
     protocol = PoetryProtocol  # type: ignore[assignment]
@@ -233,8 +231,8 @@ class PoetryFactory(Factory):
         """
         if reactor is None:
             from twisted.internet import reactor
+        super().__init__()
         self.source = source
         self.timeout = timeout
-        self.connections = Connections()
         self.reactor: IReactorTime = reactor
         self.progress = progress

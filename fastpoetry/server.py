@@ -22,10 +22,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.accept import Acceptor
+from fastpoetry.connections import TrackingFactory
 from fastpoetry.endpoint import listenReason, parseEndpoint
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable
-from fastpoetry.protocol import PoetryFactory
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0
@@ -48,7 +48,7 @@ class PoetryServer(Service):
     def __init__(
         self,
         description: str,
-        factory: PoetryFactory,
+        factory: TrackingFactory,
         maxConnections: int | None = None,
         grace: float = 30.0,
         reusePort: bool = False,

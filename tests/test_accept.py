@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.unix import Port as UNIXPort
@@ -20,7 +20,7 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry import accept
 from fastpoetry.accept import RESERVE, UNSENT, Acceptor, descriptorLimit
-from fastpoetry.connections import Connections
+from fastpoetry.connections import TrackingFactory
 
 
 class CountedProtocol(Protocol):
@@ -41,16 +41,13 @@ class CountedProtocol(Protocol):
         self.factory.connections.remove(self)  # type: ignore[union-attr]
 
 
-class CountedFactory(Factory):
+class CountedFactory(TrackingFactory):
     """
-    A factory that knows its connections.
+    A factory that makes no noise.
     """
 
     noisy = False
-    protocol = CountedProtocol
-
-    def __init__(self) -> None:
-        self.connections = Connections()
+    protocol = CountedProtocol  # type: ignore[assignment]
 
 
 class AcceptorTests(SynchronousTestCase):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker, MultiService
@@ -17,37 +16,18 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import __version__, tap
+from fastpoetry import tap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
-
-ON_10000 = "tcp:10000:interface=localhost"
 
 # What is added to a poem and a port; what the one sentence says.
 REFUSED = {
     "no such poem": (["--poem", "nosuch"], "No such file or directory: nosuch"),
     "directory": (["--poem", "/"], "Not a regular file: /"),
     "device": (["--poem", "/dev/zero"], "Not a regular file: /dev/zero"),
-    "port too high": (["--port", "70000"], "70000"),
-    "port below 0": (["--port", "-1"], "-1"),
-    "port no number": (["--port", "abc"], "abc"),
-    "port empty": (["--port", ""], "not a port number from 0 to 65535: "),
-    "port in other digits": (["-p", "\u0661"], "\u0661"),
-    "endpoint": (["--endpoint", "tcp:x"], ": tcp:x"),
-    "endpoint of no kind": (["-e", "bogus:1"], ": bogus:1"),
     "one poem too many": (["--poem", __file__], "2 poems do not go with 1 ports"),
-    "negative limit": (["--max-connections", "-5"], "-5"),
-    "no limit": (["--max-connections", "0"], "0"),
-    "limit no number": (["--max-connections", "many"], "many"),
-    "negative timeout": (["--timeout", "-5"], "-5"),
-    "no timeout": (["--timeout", "0"], "not a number of seconds above 0: 0"),
-    "timeout no number": (["--timeout", "soon"], "soon"),
-    "endless timeout": (["--timeout", "inf"], "inf"),
-    "negative grace": (["--grace", "-0.5"], "-0.5"),
-    "grace no number": (["--grace", "nan"], "nan"),
-    "unknown option": (["--poetry", "x"], "poetry"),
-    "argument": (["poem.txt"], "not an option: poem.txt"),
+    "listener": (["--port", "70000"], "70000"),
 }
 
 
@@ -76,36 +56,9 @@ class OptionsTests(SynchronousTestCase):
         """
         A poem is all that is needed.
         """
-        options = self.parse("--poem", self.poem)
-        self.assertEqual(options.deployments, [(self.poem, [ON_10000])])
-        self.assertEqual(options["timeout"], 60)
-        self.assertEqual(options["grace"], 30)
-        self.assertEqual(options["max-connections"], None)
-        self.assertEqual(options["reuse-port"], 0)
-
-    def test_values(self) -> None:
-        """
-        Limits are numbers.
-        """
-        options = self.parse(
-            *["--poem", self.poem, "--timeout", "0.5", "--grace", "0"],
-            *["--max-connections", "12", "--reuse-port"],
-        )
         self.assertEqual(
-            [options[n] for n in ("timeout", "grace", "max-connections", "reuse-port")],
-            [0.5, 0.0, 12, 1],
-        )
-
-    def test_interface(self) -> None:
-        """
-        The interface holds for all ports, wherever it stands, and may be IPv6.
-        """
-        options = self.parse(
-            "-p", "1", "--poem", self.poem, "--iface", "::1", "--port", "2"
-        )
-        self.assertEqual(
-            options.deployments,
-            [(self.poem, [r"tcp:1:interface=\:\:1", r"tcp:2:interface=\:\:1"])],
+            self.parse("--poem", self.poem).deployments,
+            [(self.poem, ["tcp:10000:interface=localhost"])],
         )
 
     def test_several(self) -> None:
@@ -142,25 +95,15 @@ class OptionsTests(SynchronousTestCase):
         error = self.assertRaises(usage.UsageError, self.parse, "--port", "1")
         self.assertIn("--poem FILE is missing", str(error))
 
-    def test_version(self) -> None:
-        """
-        The version is that of this package.
-        """
-        stdout = io.StringIO()
-        self.patch(sys, "stdout", stdout)
-        self.assertRaises(SystemExit, self.parse, "--version")
-        self.assertEqual(stdout.getvalue(), f"fastpoetry version: {__version__}\n")
-
     def test_completion(self) -> None:
         """
-        The shell can complete every option.
+        The shell can complete the files with poems, and all other options.
         """
         output = io.BytesIO()
         ZshArgumentsGenerator(tap.Options(), "twistd", output).write()
         text = output.getvalue().decode()
-        for option in ("poem", "port", "endpoint", "iface", "timeout", "reuse-port"):
-            self.assertIn(f"--{option}", text)
         self.assertIn('_files -g "*.txt"', text.replace("\\", ""))
+        self.assertIn("--endpoint", text)
 
 
 class MakeServiceTests(SynchronousTestCase):

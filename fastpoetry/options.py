@@ -1,0 +1,186 @@
+"""
+The options that every listener has, and the server that they ask for.
+"""
+
+from __future__ import annotations
+
+import math
+
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.python import usage
+
+from fastpoetry import __version__
+from fastpoetry.connections import TrackingFactory
+from fastpoetry.endpoint import parseEndpoint
+from fastpoetry.error import FastPoetryError
+from fastpoetry.server import PoetryServer
+
+DEFAULT_PORT = 10000
+
+
+def portNumber(text: str) -> int:
+    """
+    @return: the number of a TCP port, 0 for one that the system chooses.
+
+    @raise usage.UsageError: when the text is something else.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise usage.UsageError(f"not a port number from 0 to 65535: {text}")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """
+    @return: a number of things, 1 or more.
+
+    @raise usage.UsageError: when the text is something else.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise usage.UsageError(f"not a whole number above 0: {text}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """
+    @return: a length of time, in seconds, 0 or more.
+
+    @raise usage.UsageError: when the text is something else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise usage.UsageError(f"not a number of seconds, 0 or more: {text}")
+    return number
+
+
+def timeout(text: str) -> float:
+    """
+    @return: a length of time, in seconds, above 0.
+
+    @raise usage.UsageError: when the text is something else.
+    """
+    number = seconds(text)
+    if number == 0:
+        raise usage.UsageError(f"not a number of seconds above 0: {text}")
+    return number
+
+
+class ListenerOptions(usage.Options):
+    """
+    Where to listen, and how long and how many readers are served.
+
+    @ivar descriptions: the endpoint descriptions to listen on, in the order given,
+        once the options are parsed.
+    """
+
+    optParameters = [
+        ["iface", None, "localhost", "The address that ports are opened on."],
+        [
+            "max-connections",
+            None,
+            None,
+            "How many readers are served at once on each port or endpoint; others "
+            "wait. [default: what the file descriptor limit allows]",
+            count,
+        ],
+        [
+            "timeout",
+            None,
+            60.0,
+            "Give up on a reader that takes nothing for so many seconds.",
+            timeout,
+        ],
+        [
+            "grace",
+            None,
+            30.0,
+            "When stopping, let readers in flight finish for so many seconds.",
+            seconds,
+        ],
+    ]
+
+    optFlags = [
+        ["reuse-port", None, "Let other processes listen on the same ports."],
+    ]
+
+    compData = usage.Completions(
+        descriptions={
+            "max-connections": "number of readers",
+            "timeout": "seconds",
+            "grace": "seconds",
+        },
+        multiUse=["port", "endpoint"],
+        optActions={
+            "iface": usage.CompleteHostnames(),
+            "endpoint": usage.Completer(descr="endpoint description"),
+            "port": usage.Completer(descr="port number"),
+        },
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listeners: list[int | str] = []
+        self.descriptions: list[str] = []
+
+    def opt_port(self, number: str) -> None:
+        """
+        The TCP port to listen on. [default: 10000]
+        """
+        self._listeners.append(portNumber(number))
+
+    opt_p = opt_port
+
+    def opt_endpoint(self, description: str) -> None:
+        """
+        The endpoint to listen on, in place of a port, such as tcp6:10000.
+        """
+        self._listeners.append(description)
+
+    opt_e = opt_endpoint
+
+    def opt_version(self) -> None:
+        """
+        Display the version of fastpoetry and exit.
+        """
+        print(f"fastpoetry version: {__version__}")
+        raise SystemExit(0)
+
+    def parseArgs(self, *arguments: str) -> None:
+        """
+        There are none.
+        """
+        if arguments:
+            raise usage.UsageError(f"not an option: {arguments[0]}")
+
+    def postOptions(self) -> None:
+        """
+        Describe all ports and endpoints.
+        """
+        listeners = self._listeners or [DEFAULT_PORT]
+        self.descriptions = [self._describe(listener) for listener in listeners]
+
+    def _describe(self, listener: int | str) -> str:
+        if isinstance(listener, int):
+            return f"tcp:{listener}:interface={quoteStringArgument(self['iface'])}"
+        # To parse it is to check it; a port opens only when a service starts.
+        from twisted.internet import reactor
+
+        try:
+            parseEndpoint(reactor, listener)
+        except FastPoetryError as error:
+            raise usage.UsageError(str(error)) from error
+        return listener
+
+    def makeServer(self, description: str, factory: TrackingFactory) -> PoetryServer:
+        """
+        @return: the server for one of the L{descriptions}.
+        """
+        return PoetryServer(
+            description,
+            factory,
+            maxConnections=self["max-connections"],
+            grace=self["grace"],
+            reusePort=bool(self["reuse-port"]),
+        )

@@ -1,0 +1,128 @@
+"""
+Tests of L{fastpoetry.options}.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from twisted.python import usage
+from twisted.python._shellcomp import ZshArgumentsGenerator
+from twisted.trial.unittest import SynchronousTestCase
+
+from fastpoetry import __version__
+from fastpoetry.connections import TrackingFactory
+from fastpoetry.options import ListenerOptions
+
+# What is given; what the one sentence says.
+REFUSED = {
+    "port too high": (["--port", "70000"], "70000"),
+    "port below 0": (["--port", "-1"], "-1"),
+    "port no number": (["--port", "abc"], "abc"),
+    "port empty": (["--port", ""], "not a port number from 0 to 65535: "),
+    "port in other digits": (["-p", "\u0661"], "\u0661"),
+    "endpoint": (["--endpoint", "tcp:x"], ": tcp:x"),
+    "endpoint of no kind": (["-e", "bogus:1"], ": bogus:1"),
+    "negative limit": (["--max-connections", "-5"], "-5"),
+    "no limit": (["--max-connections", "0"], "not a whole number above 0: 0"),
+    "limit no number": (["--max-connections", "many"], "many"),
+    "negative timeout": (["--timeout", "-5"], "-5"),
+    "no timeout": (["--timeout", "0"], "not a number of seconds above 0: 0"),
+    "timeout no number": (["--timeout", "soon"], "soon"),
+    "endless timeout": (["--timeout", "inf"], "inf"),
+    "negative grace": (["--grace", "-0.5"], "-0.5"),
+    "grace no number": (["--grace", "nan"], "nan"),
+    "unknown option": (["--poetry", "x"], "poetry"),
+    "argument": (["poem.txt"], "not an option: poem.txt"),
+}
+
+
+class ListenerOptionsTests(SynchronousTestCase):
+    """
+    Tests of L{ListenerOptions}.
+    """
+
+    def parse(self, *arguments: str) -> ListenerOptions:
+        """
+        Parse options.
+        """
+        options = ListenerOptions()
+        options.parseOptions(arguments)
+        return options
+
+    def test_defaults(self) -> None:
+        """
+        Nothing is needed.
+        """
+        options = self.parse()
+        self.assertEqual(options.descriptions, ["tcp:10000:interface=localhost"])
+        self.assertEqual(options["timeout"], 60)
+        self.assertEqual(options["grace"], 30)
+        self.assertEqual(options["max-connections"], None)
+        self.assertEqual(options["reuse-port"], 0)
+
+    def test_interface(self) -> None:
+        """
+        The interface holds for all ports, wherever it stands, and may be IPv6.
+        """
+        options = self.parse("-p", "1", "--iface", "::1", "--port", "2")
+        self.assertEqual(
+            options.descriptions,
+            [r"tcp:1:interface=\:\:1", r"tcp:2:interface=\:\:1"],
+        )
+
+    def test_order(self) -> None:
+        """
+        Ports and endpoints keep the order in which they are given.
+        """
+        options = self.parse("-p", "1", "-e", "unix:/run/poem", "-p", "2")
+        self.assertEqual(
+            options.descriptions,
+            [
+                "tcp:1:interface=localhost",
+                "unix:/run/poem",
+                "tcp:2:interface=localhost",
+            ],
+        )
+
+    def test_refused(self) -> None:
+        """
+        What cannot be is refused in one plain sentence with the value.
+        """
+        for name, (arguments, sentence) in REFUSED.items():
+            with self.assertRaises(usage.UsageError, msg=name) as caught:
+                self.parse(*arguments)
+            self.assertIn(sentence, str(caught.exception), name)
+            self.assertNotIn("\n", str(caught.exception), name)
+
+    def test_makeServer(self) -> None:
+        """
+        A server is made as the options say.
+        """
+        factory = TrackingFactory()
+        options = self.parse("--grace", "0", "--max-connections", "12", "--reuse-port")
+        server = options.makeServer("tcp:17", factory)
+        self.assertEqual(server.description, "tcp:17")
+        self.assertIs(server.factory, factory)
+        self.assertEqual((server.grace, server.maxConnections), (0.0, 12))
+        self.assertIs(server.reusePort, True)
+
+    def test_version(self) -> None:
+        """
+        The version is that of this package.
+        """
+        stdout = io.StringIO()
+        self.patch(sys, "stdout", stdout)
+        self.assertRaises(SystemExit, self.parse, "--version")
+        self.assertEqual(stdout.getvalue(), f"fastpoetry version: {__version__}\n")
+
+    def test_completion(self) -> None:
+        """
+        The shell can complete every option.
+        """
+        output = io.BytesIO()
+        ZshArgumentsGenerator(ListenerOptions(), "twistd", output).write()
+        text = output.getvalue().decode()
+        for option in ("port", "endpoint", "iface", "timeout", "reuse-port"):
+            self.assertIn(f"--{option}", text)
