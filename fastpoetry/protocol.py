@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import (
@@ -77,6 +77,7 @@ class PoetryProtocol(Protocol):
     _ended = False  # the poem and its end are with the kernel
     _readerEnded = False
     _taken = False  # the reader's kernel has them all, as of the last look
+    _look: IDelayedCall | None = None
     _lastLook = LAST_LOOK
     _received = 0
     _file: io.BytesIO | None = None
@@ -86,16 +87,16 @@ class PoetryProtocol(Protocol):
         """
         Ask for the poem, and send it when it is there.
         """
-        factory = self.factory
-        factory.connections.add(self)
-        self._progress = (0, kernel.Progress(0, 0))
-        self._progressAt = factory.reactor.seconds()
-        self._look = factory.reactor.callLater(factory.timeout / LOOKS, self._check)
-        self._poem: Deferred[bytes] = maybeDeferred(cast(Any, factory.source).getPoem)
+        self.factory.connections.add(self)
+        source: Any = self.factory.source
+        self._poem: Deferred[bytes] = maybeDeferred(source.getPoem)
         self._poem.addCallbacks(self._send, self._refuse)
 
     def _send(self, poem: bytes) -> None:
         transport = self.transport
+        self._progress = (0, kernel.Progress(0, 0))
+        self._progressAt = self.factory.reactor.seconds()
+        self._lookAgain()
         self._log.info(
             "sending {size} bytes of poetry to {peer}",
             size=len(poem),
@@ -190,7 +191,7 @@ class PoetryProtocol(Protocol):
             self._lastLook *= 2
         elif self._ended:
             wait = min(wait, LINGER)
-        if self._look.active():
+        if self._look is not None and self._look.active():
             self._look.reset(wait)
         else:
             self._look = self.factory.reactor.callLater(wait, self._check)

@@ -103,6 +103,21 @@ class ProtocolTests(SynchronousTestCase):
         wire.halfClose()
         self.assertEqual(bytes(wire.socket.taken), POEM)
 
+    def test_waitForThePoem(self) -> None:
+        """
+        However long the poem takes to come, a reader that waits for it is not
+        given up, and has the whole deadline after that.
+        """
+        coming: Deferred[bytes] = Deferred()
+        wire = self.serve(coming, capacity=1000)
+        self.reactor.pump([1.0] * 100)
+        coming.callback(BIG)
+        self.reactor.pump([1.0] * 39)
+        self.assertFalse(wire.gone)
+        wire.take()
+        wire.halfClose()
+        self.assertEqual(bytes(wire.socket.taken), BIG)
+
     def test_leftBeforeThePoem(self) -> None:
         """
         When a reader leaves before the poem is there, its request is cancelled,
