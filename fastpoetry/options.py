@@ -5,6 +5,7 @@ The options that every listener has, and the server that they ask for.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
@@ -123,6 +124,23 @@ class ListenerOptions(usage.Options):
         super().__init__()
         self._listeners: list[int | str] = []
         self.descriptions: list[str] = []
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Parse options.
+
+        @raise usage.UsageError: when they are wrong; its text is one sentence.
+
+        @raise SystemExit: in its place, with that sentence, when these are the
+            options of a command of C{twistd}, which ends with status 0 otherwise
+            before Twisted 26.10, and prints all its options above the sentence.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            if self.parent is None:
+                raise
+            raise SystemExit(f"{self.parent.subCommand}: {error}") from error
 
     def opt_port(self, number: str) -> None:
         """

@@ -32,8 +32,8 @@ def openPoem(path: str) -> BinaryIO:
         os.close(fd)
     except OSError as error:
         raise PoemError(f"{error.strerror}: {path}") from error
-    except ValueError as error:  # a NUL byte in the path
-        raise PoemError(f"{error}: {path!r}") from error
+    except ValueError as error:  # it has a NUL byte
+        raise PoemError(f"Not the name of a file: {path!r}") from error
     raise PoemError(f"Not a regular file: {path}")
 
 

@@ -96,6 +96,21 @@ class ListenerOptionsTests(SynchronousTestCase):
             self.assertIn(sentence, str(caught.exception), name)
             self.assertNotIn("\n", str(caught.exception), name)
 
+    def test_ofACommand(self) -> None:
+        """
+        A mistake in the options of a command ends that with the sentence, and a
+        status that is not 0.
+        """
+
+        class Command(usage.Options):
+            subCommands = [["serve", None, ListenerOptions, ""]]
+
+        with self.assertRaises(SystemExit) as caught:
+            Command().parseOptions(["serve", "--port", "x"])
+        self.assertEqual(
+            caught.exception.code, "serve: not a port number from 0 to 65535: x"
+        )
+
     def test_makeServer(self) -> None:
         """
         A server is made as the options say.

@@ -128,7 +128,7 @@ class PoetryServiceTests(SynchronousTestCase):
         A path that is none is refused in the same way.
         """
         error = self.assertRaises(PoemError, PoetryService("a\0b").startService)
-        self.assertIn("null byte", str(error))
+        self.assertIn("Not the name of a file: ", str(error))
 
     def test_nothingLeftOpen(self) -> None:
         """

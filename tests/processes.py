@@ -1,0 +1,322 @@
+"""
+Real processes for the end-to-end tests.  Nothing here waits for a fixed time:
+what is waited for ends the wait, and L{DEADLINE} is there for what never comes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+POEM = (ROOT / "poetry" / "ecstasy.txt").read_bytes()
+
+# So many seconds are enough on the busiest machine.
+DEADLINE = 60.0
+
+# The variable by which the processes of a test are found again: a daemon is
+# nobody's child, and one that went wrong may have no pid file.
+MARK = "FASTPOETRY_TEST_DIRECTORY"
+
+
+def findCommand(name: str) -> str:
+    """
+    Find a command: beside the interpreter first, where C{twistd} is.
+    """
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    found = shutil.which(beside) or shutil.which(name)
+    if found is None:
+        raise AssertionError(f"{name} is not installed")
+    return found
+
+
+def connect(address: int | Path, buffer: int | None = None) -> socket.socket:
+    """
+    Connect to a port of this machine, or to a UNIX socket.
+
+    @param buffer: how much the kernel may hold that nobody has read.
+    """
+    isPort = isinstance(address, int)
+    reader = socket.socket(socket.AF_INET if isPort else socket.AF_UNIX)
+    reader.settimeout(DEADLINE)
+    if buffer is not None:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    try:
+        reader.connect(("127.0.0.1", address) if isPort else str(address))
+    except OSError:
+        reader.close()
+        raise
+    return reader
+
+
+def readAll(reader: socket.socket) -> bytes:
+    """
+    Read until a clean end, and close.
+    """
+    with reader:
+        return b"".join(iter(lambda: reader.recv(2**16), b""))
+
+
+def fetch(address: int | Path) -> bytes:
+    """
+    Get a poem.
+    """
+    return readAll(connect(address))
+
+
+class Process:
+    """
+    A process, be it a child of this one or not.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+    def signal(self, number: signal.Signals) -> None:
+        """
+        Send it a signal.
+        """
+        signal.pidfd_send_signal(self._fd, number)
+
+    def hasEnded(self, seconds: float = 0.0) -> bool:
+        """
+        @param seconds: how long to wait for its end.
+        """
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def waitForEnd(self) -> None:
+        """
+        @raise AssertionError: when it does not end.
+        """
+        if not self.hasEnded(DEADLINE):
+            raise AssertionError(f"process {self.pid} does not end")
+
+
+class Server(Process):
+    """
+    A running C{twistd} or C{twist}.
+
+    @ivar logPath: the file with its log.
+    """
+
+    def __init__(
+        self, pid: int, logPath: Path, child: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        super().__init__(pid)
+        self.logPath = logPath
+        self._child = child
+
+    @property
+    def log(self) -> str:
+        """
+        All that is in its log.
+        """
+        return self.logPath.read_text("utf-8", "replace")
+
+    @property
+    def ports(self) -> list[int]:
+        """
+        Where it listens, in the order in which it began to.
+        """
+        return [
+            int(port) for port in re.findall(r"Factory starting on (\d+)", self.log)
+        ]
+
+    def waitUntil(self, happened: Callable[[], bool], what: str) -> None:
+        """
+        Look for something that the process does, until it has done it.
+
+        @raise AssertionError: when the process ends, or the time does, without.
+        """
+        deadline = time.monotonic() + DEADLINE
+        while not happened():
+            isOver = self.hasEnded(0.01) or time.monotonic() > deadline
+            if isOver and not happened():
+                raise AssertionError(f"no {what}; the log is:\n{self.log}")
+
+    def waitForLog(self, text: str, times: int = 1) -> None:
+        """
+        Wait for something to be in its log.
+        """
+        self.waitUntil(lambda: self.log.count(text) >= times, f"{text!r} in the log")
+
+    def rotate(self) -> Path:
+        """
+        Have it rotate its log.
+
+        @return: the file with the old log.
+        """
+        new, old = self.logPath, self.logPath.with_name(self.logPath.name + ".1")
+        self.signal(signal.SIGUSR1)
+        self.waitUntil(lambda: old.exists() and new.exists(), "rotation of the log")
+        return old
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
+        """
+        Stop it, and see that there is no traceback in its log.
+
+        @return: its exit status, if it is a child of this process.
+        """
+        self.signal(number)
+        self.waitForEnd()
+        if "Traceback" in self.log:
+            raise AssertionError(self.log)
+        return None if self._child is None else self._child.wait()
+
+
+class Ground:
+    """
+    A new directory, with a poem in F{poem.txt}, in which a test runs commands.
+    None of their processes outlives the test.
+    """
+
+    def __init__(self, addCleanup: Callable[..., Any]) -> None:
+        """
+        @param addCleanup: of the test.
+        """
+        self.path = Path(tempfile.mkdtemp(prefix="fastpoetry-")).resolve()
+        self.path.chmod(0o755)  # for those who are not root, too
+        self.write("poem.txt", POEM)
+        self._environment = {**os.environ, MARK: str(self.path)}
+        others = self._environment.get("PYTHONPATH")
+        self._environment["PYTHONPATH"] = f"{ROOT}:{others}" if others else str(ROOT)
+        self._children: list[subprocess.Popen[bytes]] = []
+        addCleanup(shutil.rmtree, self.path)
+        addCleanup(self._end)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """
+        Write a file.
+
+        @return: its absolute path.
+        """
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def writeTac(self, **edits: object) -> None:
+        """
+        Write a copy of F{fastpoetry.tac} that serves F{poem.txt} on a port that
+        the system chooses, or what else its settings are edited to.
+        """
+        text = (ROOT / "fastpoetry.tac").read_text()
+        for name, value in {"port": 0, "poetry_file": "poem.txt", **edits}.items():
+            old = re.findall(f"(?m)^{name} = .*$", text)
+            if len(old) != 1:
+                raise AssertionError(f"fastpoetry.tac sets {name} so: {old}")
+            text = text.replace(old[0], f"{name} = {value!r}")
+        self.write("fastpoetry.tac", text.encode())
+
+    def run(
+        self,
+        command: str,
+        says: bytes = b"",
+        cwd: str = ".",
+        environment: Mapping[str, str] = {},
+    ) -> tuple[int, bytes]:
+        """
+        Run a command to its end.
+
+        @param says: what is piped into it.
+
+        @return: its exit status, and all that it printed.
+        """
+        # A pipe would be held open by a daemon that keeps its standard output.
+        with tempfile.TemporaryFile() as output:
+            child = self._start(command, output, cwd, environment)
+            assert child.stdin is not None
+            with child.stdin:
+                child.stdin.write(says)
+            Process(child.pid).waitForEnd()
+            output.seek(0)
+            return child.wait(), output.read()
+
+    def daemon(
+        self,
+        arguments: str,
+        log: str = "twistd.log",
+        pidfile: str = "twistd.pid",
+        environment: Mapping[str, str] = {},
+    ) -> Server:
+        """
+        Start a daemon with C{twistd}.
+
+        @param log: where its log will be.
+
+        @param pidfile: where its pid file will be.
+        """
+        status, terminal = self.run(f"twistd {arguments}", environment=environment)
+        if status != 0:
+            raise AssertionError(f"twistd ended with {status}: {terminal!r}")
+        return Server(int((self.path / pidfile).read_text()), self.path / log)
+
+    def foreground(self, command: str) -> Server:
+        """
+        Start a command that stays, and wait until it has loaded a poem.  Its log
+        is its standard output.
+        """
+        log = self.path / "stdout"
+        with log.open("wb") as output:
+            child = self._start(command, output, ".", {})
+        assert child.stdin is not None
+        child.stdin.close()
+        server = Server(child.pid, log, child)
+        server.waitForLog("loaded a poem")
+        return server
+
+    def processes(self) -> list[Process]:
+        """
+        Find all processes that were started here, and theirs.
+        """
+        mark = os.fsencode(f"{MARK}={self.path}")
+        found = []
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (directory / "environ").read_bytes().split(b"\0"):
+                    found.append(Process(int(directory.name)))
+            except OSError:  # it has ended meanwhile, or is somebody else's
+                continue
+        return found
+
+    def _start(
+        self, command: str, output: IO[bytes], cwd: str, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        name, *arguments = shlex.split(command)
+        child = subprocess.Popen(
+            [findCommand(name), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=self.path / cwd,
+            env={**self._environment, **environment},
+        )
+        self._children.append(child)
+        return child
+
+    def _end(self) -> None:
+        while processes := self.processes():  # they may be starting others
+            for process in processes:
+                process.signal(signal.SIGKILL)
+                process.waitForEnd()
+        for child in self._children:
+            child.wait()

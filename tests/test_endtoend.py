@@ -1,0 +1,668 @@
+"""
+A few tests with real C{twistd} processes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import SkipTest, skipIf
+
+from twisted.copyright import version
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import (
+    DEADLINE,
+    POEM,
+    ROOT,
+    Ground,
+    Server,
+    connect,
+    fetch,
+    readAll,
+)
+
+PLUGIN = "fastpoetry --port 0 --poem poem.txt"
+TAC = "-y fastpoetry.tac"
+
+# More than the kernels of both sides hold for a reader that reads nothing.
+LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
+
+# The composition as it was first published, but for the number of the port.
+ORIGINAL = b"""\
+from twisted.application import internet, service
+
+from fastpoetry.protocol import PoetryFactory
+from fastpoetry.service import PoetryService
+
+port = 0
+iface = 'localhost'
+poetry_file = 'poetry/ecstasy.txt'
+
+top_service = service.MultiService()
+
+poetry_service = PoetryService(poetry_file)
+poetry_service.setServiceParent(top_service)
+
+factory = PoetryFactory(poetry_service)
+tcp_service = internet.TCPServer(port, factory, interface=iface)
+tcp_service.setServiceParent(top_service)
+
+application = service.Application("fastpoetry")
+top_service.setServiceParent(application)
+"""
+
+# Poems that something on the way might take for text, and change.
+AWKWARD = {
+    "bom": b"\xef\xbb\xbfune po\xc3\xa9sie\n",
+    "latin-1": b"une po\xe9sie\n",
+    "crlf": b"one\r\ntwo\r\n\r\nthree\rfour\n",
+    "nul": b"\0one\0\0two\0",
+    "no-newline": b"the last line\nhas no end",
+    "one-byte": b"x",
+    "all-bytes": bytes(range(256)),
+    "na\xefve": b"its name is not ASCII\n",
+}
+
+CLIENTS = [
+    "nc.openbsd 127.0.0.1 {port}",
+    "nc.traditional 127.0.0.1 {port}",
+    "ncat 127.0.0.1 {port}",
+    # By itself, it waits half a second for the rest when its input has ended.
+    "socat -t 60 - TCP:127.0.0.1:{port}",
+    "curl -sS telnet://127.0.0.1:{port}",
+]
+
+# Each mistake on the command line with the sentence that answers it.  {dir} is the
+# current directory, {taken} a port that somebody listens on, and ... stands for
+# words that are not ours.
+PLUGIN_MISTAKES = {
+    "": "no poem to serve: --poem FILE is missing",
+    "--poem none.txt": "No such file or directory: none.txt",
+    "--poem {dir}/none.txt": "No such file or directory: {dir}/none.txt",
+    "--poem poem.txt/poem.txt": "Not a directory: poem.txt/poem.txt",
+    "--poem ''": "No such file or directory: ",
+    "--poem {dir}": "Not a regular file: {dir}",
+    "--poem fifo": "Not a regular file: fifo",
+    "--poem /dev/null": "Not a regular file: /dev/null",
+    "--poem /dev/zero": "Not a regular file: /dev/zero",
+    "--poem poem.txt --port 70000": "not a port number from 0 to 65535: 70000",
+    "--poem poem.txt --port abc": "not a port number from 0 to 65535: abc",
+    "--poem poem.txt --port -1": "not a port number from 0 to 65535: -1",
+    "--poem poem.txt --port {taken}": (
+        "Address already in use: tcp:{taken}:interface=localhost"
+    ),
+    "--poem poem.txt --port 0 --endpoint tcp:{taken}": (
+        "Address already in use: tcp:{taken}"
+    ),
+    "--poem poem.txt --port 0 --iface 192.0.2.1": (
+        "Cannot assign requested address: tcp:0:interface=192.0.2.1"
+    ),
+    "--poem poem.txt --endpoint unix:none/socket": (
+        "No such file or directory: unix:none/socket"
+    ),
+    "--poem poem.txt --endpoint bogus:1": "Not an endpoint (...'bogus'): bogus:1",
+    "--poem poem.txt --endpoint tcp:0:x=1": "Not an endpoint (...'x'): tcp:0:x=1",
+    "--poem poem.txt --endpoint tcp:abc": "Not an endpoint (...'abc'): tcp:abc",
+    "--poem poem.txt --endpoint tcp:": "Not an endpoint (...): tcp:",
+    "--poem poem.txt --endpoint ''": "Not an endpoint (...): ",
+    "--poem poem.txt --poem poem.txt --port 0": (
+        "2 poems do not go with 1 ports and endpoints"
+    ),
+    "--poem poem.txt --poem poem.txt -p 0 -p 0 -e tcp:0": (
+        "2 poems do not go with 3 ports and endpoints"
+    ),
+    "--poem poem.txt --bogus": "option --bogus not recognized",
+    "--poem poem.txt stray": "not an option: stray",
+    "--poem poem.txt --timeout -1": "not a number of seconds, 0 or more: -1",
+    "--poem poem.txt --timeout soon": "not a number of seconds, 0 or more: soon",
+    "--poem poem.txt --grace -0.5": "not a number of seconds, 0 or more: -0.5",
+    "--poem poem.txt --grace inf": "not a number of seconds, 0 or more: inf",
+    "--poem poem.txt --max-connections 0": "not a whole number above 0: 0",
+    "--poem poem.txt --max-connections -1": "not a whole number above 0: -1",
+    "--poem poem.txt --max-connections all": "not a whole number above 0: all",
+}
+# The same for the settings of a .tac file.
+TAC_MISTAKES = [
+    ("poetry_file", "none.txt", "No such file or directory: {dir}/none.txt"),
+    ("poetry_file", ".", "Not a regular file: {dir}"),
+    ("poetry_file", "fifo", "Not a regular file: {dir}/fifo"),
+    ("poetry_file", "/dev/null", "Not a regular file: /dev/null"),
+    ("poetry_file", "/dev/zero", "Not a regular file: /dev/zero"),
+    ("poetry_file", "po\0em", "Not the name of a file: '{dir}/po"),
+    ("port", "{taken}", "Address already in use: tcp:{taken}:interface=localhost"),
+    ("port", 70000, ": tcp:70000:interface=localhost"),
+    ("port", "abc", "Not an endpoint (...'abc'): tcp:abc:interface=localhost"),
+    ("port", -1, ": tcp:-1:interface=localhost"),
+    ("port", "0:x=1", "Not an endpoint (...'x'): tcp:0:x=1:interface=localhost"),
+    ("iface", "192.0.2.1", "requested address: tcp:0:interface=192.0.2.1"),
+]
+
+NOBODY = 65534
+AS_NOBODY = "--uid nobody --gid nogroup"
+needsRoot = skipIf(os.geteuid() != 0, "only root can start it as somebody else")
+
+
+class DaemonTests(SynchronousTestCase):
+    """
+    A server, from its start to its end.
+    """
+
+    def setUp(self) -> None:
+        self.ground = Ground(self.addCleanup)
+
+    def test_daemonServesThePoem(self) -> None:
+        """
+        The daemon serves the poem byte for byte, logs that it does, and leaves
+        no pid file when SIGTERM ends it.
+        """
+        self.ground.writeTac()
+        server = self.ground.daemon(TAC)
+        with connect(*server.ports) as reader:
+            host, port = reader.getsockname()
+            self.assertEqual(POEM, readAll(reader))
+        self.assertTrue((self.ground.path / "twistd.pid").exists())
+        server.stop()
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        for line in (
+            f"loaded a poem from: {self.ground.path}/poem.txt\n",
+            f"sending {len(POEM)} bytes of poetry to {host}:{port}\n",
+        ):
+            self.assertIn(line, server.log)
+
+    def test_startedFromElsewhere(self) -> None:
+        """
+        Wherever C{twistd} is started, the poem's path counts from the place of
+        the .tac file.
+        """
+        self.ground.writeTac()
+        (self.ground.path / "elsewhere").mkdir()
+        command = "twistd -y ../fastpoetry.tac"
+        self.assertEqual((0, b""), self.ground.run(command, cwd="elsewhere"))
+        (process,) = self.ground.processes()
+        server = Server(process.pid, self.ground.path / "elsewhere" / "twistd.log")
+        self.assertEqual(POEM, fetch(*server.ports))
+
+    def test_plainPython(self) -> None:
+        """
+        The .tac file composes and does nothing else.
+        """
+        ended = self.ground.run(f"{sys.executable} {ROOT}/fastpoetry.tac")
+        self.assertEqual((0, b""), ended)
+
+    def test_firstPublished(self) -> None:
+        """
+        The composition that was first published serves with our classes.
+        """
+        self.ground.write("poetry/ecstasy.txt", POEM)
+        self.ground.write("original.tac", ORIGINAL)
+        server = self.ground.daemon("-y original.tac")
+        self.assertEqual(POEM, fetch(*server.ports))
+        server.stop()
+
+    def test_foreground(self) -> None:
+        """
+        With C{-n}, all of the log is on standard output, from the opening of the
+        log to the end by SIGINT.
+        """
+        self.ground.writeTac()
+        server = self.ground.foreground(f"twistd -n {TAC}")
+        (port,) = server.ports
+        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(-signal.SIGINT, server.stop(signal.SIGINT))
+        rest = server.log
+        for line in (
+            f"twistd {version} (",
+            "reactor class: twisted.internet.",
+            f"PoetryFactory starting on {port}\n",
+            "loaded a poem from: ",
+            "Received SIGINT, shutting down.\n",
+            f"(TCP Port {port} Closed)\n",
+            "Stopping factory <fastpoetry.protocol.PoetryFactory",
+            "Main loop terminated.\n",
+            "Server Shut Down.\n",
+        ):
+            self.assertIn(line, rest, f"missing, or out of order in:\n{server.log}")
+            rest = rest.partition(line)[2]
+        files = sorted(os.listdir(self.ground.path))
+        self.assertEqual(["fastpoetry.tac", "poem.txt", "stdout"], files)
+
+    def test_filesElsewhere(self) -> None:
+        """
+        The paths on the command line count from where it is given, with
+        C{--rundir} too: those of the log, the pid file and the poem.
+        """
+        (self.ground.path / "run").mkdir()
+        server = self.ground.daemon(
+            f"--logfile my.log --pidfile my.pid --rundir run {PLUGIN}",
+            log="my.log",
+            pidfile="my.pid",
+        )
+        self.assertEqual(POEM, fetch(*server.ports))
+        current = os.readlink(f"/proc/{server.pid}/cwd")
+        self.assertEqual(str(self.ground.path / "run"), current)
+        server.stop(signal.SIGINT)
+        self.assertFalse((self.ground.path / "my.pid").exists())
+
+    def test_rotatesOnSignal(self) -> None:
+        """
+        SIGUSR1 rotates the log of a daemon, which serves on.  C{--umask} holds
+        for the new log, and for the pid file.
+        """
+        server = self.ground.daemon(f"--umask 027 {PLUGIN}")
+        ports, before = server.ports, server.log
+        self.assertEqual(before, server.rotate().read_text())
+        self.assertEqual(POEM, fetch(*ports))
+        server.waitForLog("sending")
+        for name in ("twistd.pid", "twistd.log"):
+            mode = stat.S_IMODE((self.ground.path / name).stat().st_mode)
+            self.assertEqual("0o640", oct(mode), name)
+        server.stop()
+
+    def test_rotatesAtItsSize(self) -> None:
+        """
+        A log that has grown to 1,000,000 bytes is rotated, and no line is lost.
+        """
+        filler = b"." * 999_990
+        old = self.ground.write("twistd.log", filler).with_name("twistd.log.1")
+        server = self.ground.daemon(PLUGIN)
+        self.assertEqual(POEM, fetch(*server.ports))
+        server.stop()
+        self.assertTrue(old.read_bytes().startswith(filler))
+        self.assertIn("starting up.\n", old.read_text())
+        for line in (
+            "reactor class: ",
+            "loaded a poem",
+            "sending",
+            "Server Shut Down.",
+        ):
+            self.assertIn(line, server.log)
+
+    def test_rotatesNothing(self) -> None:
+        """
+        SIGUSR1 does no harm to a server whose log is not in a file.
+        """
+        server = self.ground.foreground(f"twistd -n {PLUGIN}")
+        server.signal(signal.SIGUSR1)
+        server.waitForLog("received SIGUSR1")
+        self.assertEqual(POEM, fetch(*server.ports))
+        server.stop()
+
+    def test_syslog(self) -> None:
+        """
+        With C{--syslog}, the log goes to F{/dev/log}, and SIGUSR1 does no harm.
+        """
+        syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(syslog.close)
+        syslog.settimeout(DEADLINE)
+        try:
+            syslog.bind("/dev/log")
+        except OSError:
+            isOurs = False
+        else:
+            isOurs = True
+            self.addCleanup(os.unlink, "/dev/log")
+
+        def assertArrives(text: str) -> None:
+            line = ""
+            while isOurs and not ("verses:" in line and text in line):
+                line = syslog.recv(2**16).decode()
+
+        command = "--syslog --prefix verses fastpoetry -e unix:socket --poem poem.txt"
+        server = self.ground.daemon(command)
+        assertArrives(f"loaded a poem from: {self.ground.path}/poem.txt")
+        server.signal(signal.SIGUSR1)
+        assertArrives("received SIGUSR1")
+        self.assertEqual(POEM, fetch(self.ground.path / "socket"))
+        assertArrives(f"sending {len(POEM)} bytes of poetry to ")
+        self.assertFalse(server.logPath.exists())
+        if not isOurs:
+            raise SkipTest("it serves, but what is logged is not seen in /dev/log")
+
+    def test_secondStart(self) -> None:
+        """
+        A second daemon with the same pid file is refused, and the first serves on.
+        """
+        first = self.ground.daemon(PLUGIN)
+        status, terminal = self.ground.run(f"twistd {PLUGIN}")
+        self.assertEqual(1, status)
+        self.assertIn(b"Another twistd server is running", terminal)
+        self.assertEqual(POEM, fetch(*first.ports))
+        first.stop()
+
+    def test_stalePidFile(self) -> None:
+        """
+        The pid file of a server that was killed keeps none from starting.
+        """
+        first = self.ground.foreground(f"twistd -n {PLUGIN}")
+        first.stop(signal.SIGKILL)
+        self.assertTrue((self.ground.path / "twistd.pid").exists())
+        second = self.ground.daemon(PLUGIN)
+        self.assertEqual(POEM, fetch(*second.ports))
+        second.stop()
+
+    @needsRoot
+    def test_privileges(self) -> None:
+        """
+        Started by root, it opens a port for root alone and does all else as
+        another user, who has the log and the directories: so the log rotates and
+        the pid file goes.
+        """
+        log = self.ground.write("log/my.log", b"")
+        pidfile = self.ground.write("run/my.pid", b"")
+        pidfile.unlink()
+        for path in (log, log.parent, pidfile.parent):
+            os.chown(path, NOBODY, NOBODY)
+        files = f"--logfile {log} --pidfile {pidfile}"
+        server = self.ground.daemon(
+            f"{AS_NOBODY} {files} fastpoetry --port {self.freePort()} --poem poem.txt",
+            log="log/my.log",
+            pidfile="run/my.pid",
+        )
+        (port,) = server.ports
+        self.assertLess(port, 1024)
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        for name in ("Uid", "Gid"):
+            self.assertIn(f"{name}:" + 4 * f"\t{NOBODY}" + "\n", status)
+        self.assertEqual(POEM, fetch(port))
+        self.assertIn("loaded a poem", server.rotate().read_text())
+        self.assertEqual(POEM, fetch(port))
+        server.waitForLog("sending")
+        server.stop()
+        self.assertFalse(pidfile.exists())
+
+    def freePort(self) -> int:
+        """
+        Find a port that is free, and for root alone.
+        """
+        for port in random.sample(range(200, 1024), 800):
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                continue
+            return port
+        self.fail("no port below 1024 is free")
+
+    def checkReload(self, server: Server) -> None:
+        """
+        Replace the poem, then delete it, with a SIGHUP after each.
+        """
+        poem = self.ground.path / "poem.txt"
+        self.assertEqual(POEM, fetch(*server.ports))
+        self.ground.write("new.txt", b"new\n").replace(poem)
+        server.signal(signal.SIGHUP)
+        server.waitForLog("loaded a poem", times=2)
+        self.assertEqual(b"new\n", fetch(*server.ports))
+        poem.unlink()
+        server.signal(signal.SIGHUP)
+        server.waitForLog(f"No such file or directory: {poem}\n")
+        self.assertEqual(b"new\n", fetch(*server.ports))
+        server.stop()
+        self.assertEqual(1, server.log.count("#error]"), server.log)
+
+    def test_tacReloads(self) -> None:
+        """
+        SIGHUP makes a .tac daemon read its poem anew, and keep the old one when
+        it cannot.
+        """
+        self.ground.writeTac()
+        self.checkReload(self.ground.daemon(TAC))
+
+    def test_pluginReloads(self) -> None:
+        """
+        SIGHUP makes a daemon of the plugin read its poem anew, and keep the old
+        one when it cannot.
+        """
+        self.checkReload(self.ground.daemon(PLUGIN))
+
+    def stopWithReaders(self) -> tuple[Server, list[socket.socket]]:
+        """
+        Stop a server while two readers read nothing.
+        """
+        self.ground.write("poem.txt", LONG)
+        server = self.ground.foreground(f"twistd -n {PLUGIN} --grace 999 --timeout 999")
+        (port,) = server.ports
+        readers = [connect(port, buffer=2**12) for _ in range(2)]
+        for reader in readers:
+            self.addCleanup(reader.close)
+        server.waitForLog("sending", times=2)
+        server.signal(signal.SIGTERM)
+        server.waitForLog("readers in flight: 2")
+        self.assertRaises(ConnectionRefusedError, connect, port)
+        return server, readers
+
+    def test_drains(self) -> None:
+        """
+        Readers in flight when SIGTERM comes get the whole poem, then the server
+        ends.
+        """
+        server, readers = self.stopWithReaders()
+        for reader in readers:
+            self.assertFalse(server.hasEnded())
+            self.assertTrue(readAll(reader) == LONG)
+        server.waitForEnd()
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+
+    def test_secondSignal(self) -> None:
+        """
+        A second SIGTERM ends a server at once, and its readers with a reset.
+        """
+        server, readers = self.stopWithReaders()
+        self.assertEqual(-signal.SIGTERM, server.stop())
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        for reader in readers:
+            self.assertRaises(ConnectionResetError, readAll, reader)
+
+    def test_listed(self) -> None:
+        """
+        C{twistd --help} and C{twist --help} list the command, with what it does.
+        """
+        for command in ("twistd --help", "twist --help"):
+            status, terminal = self.ground.run(command)
+            self.assertEqual(0, status)
+            line = rb"fastpoetry +Serve a poem to whoever connects\.\n"
+            self.assertRegex(terminal, line)
+
+    def test_help(self) -> None:
+        """
+        C{twistd fastpoetry --help} prints all options.
+        """
+        status, terminal = self.ground.run("twistd fastpoetry --help")
+        self.assertEqual(0, status)
+        options = "poem port iface endpoint max-connections timeout grace reuse-port"
+        for option in options.split():
+            self.assertRegex(terminal, rf"(?m)^ .*--{option}\b".encode())
+
+    def test_onePoemOnTwoListeners(self) -> None:
+        """
+        One poem is served on a port and on a UNIX socket.
+        """
+        server = self.ground.daemon(f"{PLUGIN} --endpoint unix:socket")
+        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(POEM, fetch(self.ground.path / "socket"))
+        server.stop()
+        self.assertFalse((self.ground.path / "socket").exists())
+
+    def test_twist(self) -> None:
+        """
+        C{twist fastpoetry} serves in the foreground, and writes no file.
+        """
+        server = self.ground.foreground(f"twist --log-format=text {PLUGIN}")
+        self.assertEqual(POEM, fetch(*server.ports))
+        files = sorted(os.listdir(self.ground.path))
+        self.assertEqual(["poem.txt", "stdout"], files)
+        self.assertEqual(-signal.SIGTERM, server.stop())
+
+    def test_emptyPoem(self) -> None:
+        """
+        An empty poem is served as such, with a clean end, and a warning at start.
+        """
+        path = self.ground.write("poem.txt", b"")
+        server = self.ground.daemon(PLUGIN)
+        self.assertIn(f"#warn] the poem is empty: {path}\n", server.log)
+        self.assertEqual(b"", fetch(*server.ports))
+        server.stop()
+
+    def test_bytesAreKept(self) -> None:
+        """
+        Of several poems on as many ports each port gives its own, byte for byte,
+        whatever the locale.
+        """
+        for name, poem in AWKWARD.items():
+            self.ground.write(name, poem)
+        options = " ".join(f"--port 0 --poem {name}" for name in AWKWARD)
+        for locale in ("C", "C.UTF-8"):
+            server = self.ground.daemon(
+                f"--logfile {locale}.log fastpoetry {options}",
+                log=f"{locale}.log",
+                environment={"LC_ALL": locale},
+            )
+            received = dict(zip(AWKWARD, map(fetch, server.ports)))
+            self.assertEqual(AWKWARD, received, locale)
+            server.stop()
+
+    def checkClients(self, poem: bytes, says: bytes) -> None:
+        """
+        Have each client get a poem.
+        """
+        self.ground.write("poem.txt", poem)
+        server = self.ground.daemon(PLUGIN)
+        (port,) = server.ports
+        for client in CLIENTS:
+            status, received = self.ground.run(client.format(port=port), says=says)
+            self.assertEqual(0, status, f"{client}: {received[-200:]!r}")
+            self.assertTrue(poem == received, f"{client}: {len(received)} bytes")
+        with connect(port) as reader:
+            reader.sendall(says)
+            self.assertTrue(poem == readAll(reader), "a socket")
+        server.stop()
+
+    def test_clients(self) -> None:
+        """
+        The usual clients get the poem, byte for byte, and end by themselves.
+        """
+        self.checkClients(POEM, says=b"")
+
+    def test_clientsThatTalk(self) -> None:
+        """
+        What a client says takes nothing from the poem, however long that is.
+        """
+        self.checkClients(LONG, says=b"hi\n")
+
+
+class RefusalTests(SynchronousTestCase):
+    """
+    Mistakes, each of which ends the start with a plain sentence.
+    """
+
+    def setUp(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        self.taken = listener.getsockname()[1]
+        self.starts: dict[str, tuple[Ground, str, str]] = {}
+
+    def addStart(
+        self, name: str, arguments: str, sentence: str, **edits: object
+    ) -> Ground:
+        """
+        Add a start that must not succeed.
+
+        @param arguments: those of C{twistd}.
+
+        @param sentence: what answers them.
+
+        @param edits: those in the .tac file.
+        """
+        ground = Ground(self.addCleanup)
+        os.mkfifo(ground.path / "fifo")
+        names = {"dir": ground.path, "taken": self.taken}
+        for setting, value in edits.items():
+            edits[setting] = value.format(**names) if isinstance(value, str) else value
+        ground.writeTac(**edits)
+        self.starts[name] = (
+            ground,
+            arguments.format(**names),
+            sentence.format(**names),
+        )
+        return ground
+
+    def assertRefuses(self, ground: Ground, command: str, sentence: str) -> None:
+        """
+        Run a command that must end in an error: a sentence, and nothing else.
+        """
+        status, output = ground.run(command)
+        for process in ground.processes():  # a daemon reports before it ends
+            process.waitForEnd()
+        self.assertGreater(status, 0)
+        parts, terminal = sentence.split("..."), output.decode()
+        path = ground.path / "twistd.log"
+        if path.exists():
+            for part in parts:
+                self.assertIn(part, path.read_text())
+            self.assertNotIn("Traceback", path.read_text())
+            # twistd prints the first 100 bytes of what went wrong in a daemon.
+            parts = [parts[0][:60]]
+        for part in parts:
+            self.assertIn(part, terminal)
+        self.assertNotIn("Traceback", terminal)
+        self.assertFalse((ground.path / "twistd.pid").exists(), "pid file")
+
+    def tryStart(self, name: str) -> str:
+        """
+        Try one start, in the foreground and as a daemon.
+
+        @return: what is wrong with how it ends.
+        """
+        ground, arguments, sentence = self.starts[name]
+        for twistd in ("twistd -n", "twistd"):
+            try:
+                self.assertRefuses(ground, f"{twistd} {arguments}", sentence)
+            except AssertionError as error:
+                return f"{twistd}, {name}: {error}"
+        return ""
+
+    def assertNoneStarts(self) -> None:
+        """
+        Try all starts.
+        """
+        with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+            wrong = "\n\n".join(filter(None, pool.map(self.tryStart, self.starts)))
+        self.assertEqual("", wrong, wrong)
+
+    def test_plugin(self) -> None:
+        """
+        No mistake on the command line starts a server.
+        """
+        for options, sentence in PLUGIN_MISTAKES.items():
+            self.addStart(options, f"fastpoetry {options}", sentence)
+        self.assertNoneStarts()
+
+    def test_tac(self) -> None:
+        """
+        No mistake in the settings of a .tac file starts a server.
+        """
+        for setting, value, sentence in TAC_MISTAKES:
+            self.addStart(f"{setting} = {value!r}", TAC, sentence, **{setting: value})
+        self.assertNoneStarts()
+
+    @needsRoot
+    def test_unreadable(self) -> None:
+        """
+        A poem that the user of the server may not read is not served, though the
+        user who starts it may.
+        """
+        for arguments in (PLUGIN, TAC):
+            ground = self.addStart(
+                arguments,
+                f"{AS_NOBODY} {arguments}",
+                "Permission denied: {dir}/poem.txt",
+            )
+            (ground.path / "poem.txt").chmod(0o600)
+            os.chown(ground.path, NOBODY, NOBODY)  # or its pid file would stay
+        self.assertNoneStarts()
