@@ -1,0 +1,82 @@
+"""
+The C{twistd poetry-proxy} command: its options, and the services they ask for.
+"""
+
+from __future__ import annotations
+
+from twisted.application.service import IService, MultiService
+from twisted.python import usage
+
+from fastpoetry.client import clientEndpoint
+from fastpoetry.daemon import DaemonService
+from fastpoetry.options import ListenerOptions, seconds
+from fastpoetry.protocol import PoetryFactory
+from fastpoetry.proxy import ProxyService
+
+
+class Options(ListenerOptions):
+    """
+    The options of C{twistd poetry-proxy}.
+    """
+
+    synopsis = "[options] --upstream [HOST:]PORT"
+
+    longdesc = (
+        "Fetches a poem from another server when somebody connects, keeps it, and "
+        "serves it from then on."
+    )
+
+    optParameters = [
+        [
+            "upstream",
+            "u",
+            None,
+            "The other server: [HOST:]PORT, or a client endpoint description.",
+        ],
+        [
+            "max-age",
+            None,
+            None,
+            "Fetch the poem anew when it is older than so many seconds. "
+            "[default: never]",
+            seconds,
+        ],
+    ]
+
+    compData = usage.Completions(
+        descriptions={"max-age": "seconds"},
+        optActions={"upstream": usage.Completer(descr="[HOST:]PORT")},
+    )
+
+    def postOptions(self) -> None:
+        """
+        See that there is a server to fetch from.
+        """
+        super().postOptions()
+        if self["upstream"] is None:
+            raise usage.UsageError(
+                "no server to fetch from: --upstream [HOST:]PORT is missing"
+            )
+        # To parse it is to check it; nothing connects before somebody asks.
+        from twisted.internet import reactor
+
+        try:
+            self.upstream = clientEndpoint(reactor, self["upstream"])
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+
+
+def makeService(options: Options) -> IService:
+    """
+    @return: all services that the options ask for.
+    """
+    services = MultiService()
+    DaemonService().setServiceParent(services)
+    source = ProxyService(
+        options.upstream, maxAge=options["max-age"], timeout=options["timeout"]
+    )
+    source.setServiceParent(services)
+    for description in options.descriptions:
+        factory = PoetryFactory(source, timeout=options["timeout"])
+        options.makeServer(description, factory).setServiceParent(services)
+    return services

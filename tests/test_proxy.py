@@ -1,0 +1,324 @@
+"""
+Tests of L{fastpoetry.proxy}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from fastpoetry.client import PoetryCutError, PoetryFetchError, PoetryTimeoutError
+from fastpoetry.interfaces import IPoetrySource, IReloadable
+from fastpoetry.protocol import PoetryFactory
+from fastpoetry.proxy import ProxyService
+from tests.support import Reactor, Wire
+
+
+class Upstream:
+    """
+    An endpoint whose server is played by the test.
+
+    @ivar connections: the protocol and the transport of each connection.
+
+    @ivar refuses: whether nobody listens.
+    """
+
+    def __init__(self) -> None:
+        self.connections: list[tuple[Any, StringTransport]] = []
+        self.refuses = False
+
+    def __str__(self) -> str:
+        return "upstream:17"
+
+    def connect(self, factory: Factory) -> Deferred[Any]:
+        """
+        Connect.
+        """
+        if self.refuses:
+            return fail(ConnectionRefusedError())
+        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        self.connections.append((protocol, transport))
+        connected: Deferred[Any] = Deferred()
+        connected.callback(protocol)
+        return connected
+
+    def send(self, data: bytes) -> None:
+        """
+        Send something on the newest connection.
+        """
+        self.connections[-1][0].dataReceived(data)
+
+    def end(self, reason: Exception) -> None:
+        """
+        End the newest connection.
+        """
+        self.connections[-1][0].connectionLost(Failure(reason))
+
+    def serve(self, poem: bytes) -> None:
+        """
+        Send a whole poem.
+        """
+        self.send(poem)
+        self.end(ConnectionDone())
+
+
+class ProxyServiceTests(SynchronousTestCase):
+    """
+    Tests of L{ProxyService}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a proxy; at the end nothing may be left on its clock.
+        """
+        self.reactor = Reactor()
+        self.upstream = Upstream()
+        self.proxy = self.makeProxy()
+        self.addCleanup(self.checkNothingLeft)
+
+    def makeProxy(self, maxAge: float | None = None) -> ProxyService:
+        """
+        Make a proxy and start it.
+        """
+        proxy = ProxyService(
+            self.upstream,  # type: ignore[arg-type]
+            maxAge,
+            timeout=20.0,
+            connectTimeout=10.0,
+            reactor=self.reactor,
+        )
+        proxy.startService()
+        return proxy
+
+    def checkNothingLeft(self) -> None:
+        """
+        Every fetch has an end.
+        """
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def ask(self) -> Any:
+        """
+        Ask for the poem.
+        """
+        return self.proxy.getPoem()
+
+    def fill(self, poem: bytes = b"old") -> None:
+        """
+        Have the proxy keep a poem.
+        """
+        asked = self.ask()
+        self.upstream.serve(poem)
+        self.assertEqual(self.successResultOf(asked), poem)
+
+    def test_interfaces(self) -> None:
+        """
+        It is a service, a source of poetry, and can be reloaded.
+        """
+        for interface in (IService, IPoetrySource, IReloadable):
+            verifyObject(interface, self.proxy)
+
+    def test_globalReactor(self) -> None:
+        """
+        By default the clock is the global reactor's.
+        """
+        from twisted.internet import reactor
+
+        upstream: Any = Upstream()
+        self.assertIs(ProxyService(upstream).reactor, reactor)
+
+    def test_startsIdle(self) -> None:
+        """
+        Nothing is fetched before somebody asks.
+        """
+        self.assertEqual(self.upstream.connections, [])
+
+    def test_oneFetch(self) -> None:
+        """
+        However many wait, there is one fetch, and all get its poem.
+        """
+        asked = [self.ask() for _ in range(1000)]
+        self.assertEqual(len(self.upstream.connections), 1)
+        with capturedLogs() as events:
+            self.upstream.serve(b"poem")
+        for one in asked:
+            self.assertEqual(self.successResultOf(one), b"poem")
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["fetched 4 bytes of poetry from upstream:17"],
+        )
+
+    def test_kept(self) -> None:
+        """
+        A poem that was fetched is there at once, for ever.
+        """
+        self.fill()
+        self.reactor.advance(10**9)
+        self.assertEqual(self.ask(), b"old")
+        self.assertEqual(len(self.upstream.connections), 1)
+
+    def test_emptyPoem(self) -> None:
+        """
+        A server that ends cleanly after nothing has an empty poem, which is
+        kept as any other.
+        """
+        self.fill(b"")
+        self.assertEqual(self.ask(), b"")
+
+    def test_maxAge(self) -> None:
+        """
+        A poem that is too old is fetched anew.
+        """
+        self.proxy = self.makeProxy(maxAge=5.0)
+        self.fill()
+        self.reactor.advance(4.9)
+        self.assertEqual(self.ask(), b"old")
+        self.reactor.advance(0.1)
+        asked = self.ask()
+        self.assertNoResult(asked)
+        self.upstream.serve(b"new")
+        self.assertEqual(self.successResultOf(asked), b"new")
+        self.assertEqual(self.ask(), b"new")
+
+    def test_reload(self) -> None:
+        """
+        After a reload the poem is fetched anew.
+        """
+        self.fill()
+        self.proxy.reload()
+        asked = self.ask()
+        self.upstream.serve(b"new")
+        self.assertEqual(self.successResultOf(asked), b"new")
+
+    def test_cut(self) -> None:
+        """
+        A poem that did not come whole is not kept: whoever waits gets the
+        failure, and the next one a new fetch.
+        """
+        asked = [self.ask(), self.ask()]
+        self.upstream.send(b"half")
+        self.upstream.end(ConnectionLost())
+        for one in asked:
+            self.failureResultOf(one, PoetryCutError)
+        self.fill(b"whole")
+
+    def test_refused(self) -> None:
+        """
+        When the other server cannot be reached at all, that is a failure too.
+        """
+        self.upstream.refuses = True
+        failure = self.failureResultOf(self.ask(), PoetryFetchError)
+        self.assertIn("upstream:17: ", failure.getErrorMessage())
+        self.upstream.refuses = False
+        self.fill()
+
+    def test_stalls(self) -> None:
+        """
+        A server that says nothing more is given up after the deadline.
+        """
+        asked = self.ask()
+        self.upstream.send(b"half")
+        self.reactor.pump([20.0, 0.0])
+        self.failureResultOf(asked, PoetryTimeoutError)
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
+
+    def test_olderPoem(self) -> None:
+        """
+        When a fetch fails and an older poem is there, that is served, with a
+        warning; the next reader has it tried again.
+        """
+        self.fill()
+        self.proxy.reload()
+        asked = [self.ask(), self.ask()]
+        with capturedLogs() as events:
+            self.upstream.send(b"ha")
+            self.upstream.end(ConnectionLost())
+        for one in asked:
+            self.assertEqual(self.successResultOf(one), b"old")
+        (event,) = events
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertRegex(
+            formatEvent(event), "^serving an older poem: upstream:17: .* 2 bytes"
+        )
+        self.fill(b"new")
+
+    def test_lastLeaves(self) -> None:
+        """
+        When the last one that waits leaves, the fetch is cancelled.
+        """
+        asked = [self.ask(), self.ask()]
+        _, transport = self.upstream.connections[0]
+        asked[0].cancel()
+        self.assertFalse(transport.disconnected)
+        asked[1].cancel()
+        self.assertTrue(transport.disconnected)
+        for one in asked:
+            self.failureResultOf(one, CancelledError)
+        self.fill()
+
+    def test_someLeave(self) -> None:
+        """
+        When others leave, who stays gets the poem.
+        """
+        asked = [self.ask(), self.ask()]
+        asked[0].cancel()
+        self.failureResultOf(asked[0], CancelledError)
+        self.upstream.serve(b"poem")
+        self.assertEqual(self.successResultOf(asked[1]), b"poem")
+
+    def test_stop(self) -> None:
+        """
+        Stopping cancels a fetch; whoever waits gets a failure.
+        """
+        asked = self.ask()
+        self.proxy.stopService()
+        self.failureResultOf(asked, PoetryFetchError)
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
+
+    def test_stopIdle(self) -> None:
+        """
+        Without a fetch there is nothing to cancel.
+        """
+        self.fill()
+        self.proxy.stopService()
+        self.assertFalse(self.proxy.running)
+
+    def test_behindTheFactory(self) -> None:
+        """
+        Readers of a proxy get the whole poem, or a reset when there is none.
+        """
+        factory = PoetryFactory(self.proxy, reactor=self.reactor)
+        wire = Wire(factory)
+        self.upstream.send(b"ha")
+        self.upstream.end(ConnectionLost())
+        wire.turn()
+        self.assertEqual((wire.socket.end, wire.socket.taken), ("reset", b""))
+
+        wire = Wire(factory)
+        self.upstream.serve(b"poem")
+        wire.turn()
+        wire.take()
+        wire.halfClose()
+        self.assertEqual((wire.socket.end, wire.socket.taken), ("clean", b"poem"))
+
+    def test_lastReaderLeaves(self) -> None:
+        """
+        When the last reader goes, so does the connection to the other server.
+        """
+        wire = Wire(PoetryFactory(self.proxy, reactor=self.reactor))
+        wire.reset()
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
