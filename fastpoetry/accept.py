@@ -8,12 +8,15 @@ import resource
 import socket
 from typing import Any, ClassVar
 
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.internet.tcp import Port
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.connections import Connections
+from fastpoetry.delivery import DeliveryFactory
+from fastpoetry.lane import FastLane
+from fastpoetry.protocol import PoetryFactory
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
 # queue of a listener runs over while SYN cookies are on, readers are left that
@@ -28,6 +31,10 @@ _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 # Descriptors kept for what is not a reader: the log, the reactor, a poem that is
 # being read.
 RESERVE = 32
+
+# When the system has no room for another connection, nobody is let in for so many
+# seconds.
+PAUSE = 1.0
 
 # How many readers are let in before those who are in already get a turn.
 TURN = 500
@@ -51,21 +58,29 @@ class Acceptor:
 
     _all: ClassVar[set[Acceptor]] = set()
 
+    _log = Logger()
+
+    _lane: FastLane | None = None
+    _pause: IDelayedCall | None = None
+
     def __init__(
-        self, port: Port, connections: Connections, limit: int | None, reactor: Any
+        self, port: Port, factory: DeliveryFactory, limit: int | None, reactor: Any
     ) -> None:
         """
         @param port: a port that listens.
 
-        @param connections: those of the port's factory.
+        @param factory: what serves the readers, be it in a wrapper for TLS or not.
 
         @param limit: how many connections there may be at once; by default an
             equal share of the descriptors of the process.
         """
         self._port = port
-        self._connections = connections
+        self._connections = factory.connections
         self._limit = limit
         self._reactor = reactor
+        isPlainTCP = type(port) is Port and port.factory is factory
+        if isPlainTCP and isinstance(factory, PoetryFactory):
+            self._lane = FastLane(port, factory, reactor, self._wait)
 
     def start(self) -> None:
         """
@@ -77,6 +92,8 @@ class Acceptor:
             # Accepted sockets inherit it.
             listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT)
         self._port.stopReading()
+        if self._lane is not None:
+            self._lane.start()
         self._all.add(self)
         self._connections.watch(self._wait)
         self._wait()
@@ -86,11 +103,14 @@ class Acceptor:
         Let in those who wait already, as far as there is room (closing the port
         would reset them), and nobody after them.
         """
-        waiting = True
-        while waiting and self._room() > 0:
-            before = len(self._connections)
+        room, before = self._room(), 0
+        while room > 0 and room != before:
             self.doRead()
-            waiting = len(self._connections) > before
+            room, before = self._room(), room
+        if self._lane is not None:
+            self._lane.stop()
+        if self._pause is not None and self._pause.active():
+            self._pause.cancel()
         self._connections.unwatch(self._wait)
         self._all.remove(self)
         self._reactor.removeReader(self)
@@ -100,7 +120,8 @@ class Acceptor:
         if limit is None:
             share = (descriptorLimit() - RESERVE) // len(self._all)
             limit = max(1, share)
-        return limit - len(self._connections)
+        waiting = 0 if self._lane is None else len(self._lane)
+        return limit - len(self._connections) - waiting
 
     def _wait(self) -> None:
         if self._room() > 0:
@@ -110,8 +131,18 @@ class Acceptor:
         """
         Accept as many readers as there is room for.
         """
-        self._port.numberAccepts = min(self._room(), TURN)
-        self._port.doRead()
+        room = min(self._room(), TURN)
+        if self._lane is None:
+            self._port.numberAccepts = room
+            self._port.doRead()
+        else:
+            try:
+                self._lane.accept(room)
+            except OSError as error:
+                # The readers wait; without a pause the reactor would spin.
+                self._log.error("cannot accept: {reason}", reason=error.strerror)
+                self._reactor.removeReader(self)
+                self._pause = self._reactor.callLater(PAUSE, self._wait)
         if self._room() <= 0:
             self._reactor.removeReader(self)
 

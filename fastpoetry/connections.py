@@ -7,7 +7,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol
+
+
+def peerName(address: IAddress | None) -> str:
+    """
+    Name a peer for the log.
+
+    @return: C{HOST:PORT}, with brackets around an IPv6 host, or for something
+        else than TCP, what its address calls itself.
+    """
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None:
+        return str(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Connections:
@@ -75,15 +89,3 @@ class Connections:
         """
         for protocol in self:
             protocol.transport.abortConnection()  # type: ignore[union-attr]
-
-
-class TrackingFactory(Factory):
-    """
-    A factory that knows its connections.  Its protocols add themselves in
-    C{connectionMade}, and remove themselves in C{connectionLost}.
-
-    @ivar connections: those that are open.
-    """
-
-    def __init__(self) -> None:
-        self.connections = Connections()

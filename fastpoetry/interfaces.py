@@ -5,13 +5,17 @@ What the parts of this package know of one another.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 
 class IPoetrySource(Interface):
     """
     Something that has a poem.  It does not know who asks, or over what.
     """
+
+    poem: bytes | None = Attribute(
+        "The poem, if it is at hand; C{None} if it is to be asked for."
+    )
 
     def getPoem() -> bytes | Deferred[bytes]:
         """
@@ -42,4 +46,22 @@ class IAbortable(Interface):
     def abort() -> None:
         """
         Give up what is still under way, so that a stop ends at once.
+        """
+
+
+class ITransformService(Interface):
+    """
+    Something that transforms poems.  It does not know who asks, or over what.
+    """
+
+    def transform(name: str, poem: str) -> str:
+        """
+        Transform a poem.
+
+        @param name: which transform to use.
+
+        @return: the transformed poem.
+
+        @raise fastpoetry.transform.UnknownTransform: when there is none of that
+            name.
         """

@@ -11,7 +11,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
 
 from fastpoetry import __version__
-from fastpoetry.connections import TrackingFactory
+from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.endpoint import parseEndpoint
 from fastpoetry.error import FastPoetryError
 from fastpoetry.server import PoetryServer
@@ -191,7 +191,7 @@ class ListenerOptions(usage.Options):
             raise usage.UsageError(str(error)) from error
         return listener
 
-    def makeServer(self, description: str, factory: TrackingFactory) -> PoetryServer:
+    def makeServer(self, description: str, factory: DeliveryFactory) -> PoetryServer:
         """
         @return: the server for one of the L{descriptions}.
         """

@@ -4,120 +4,48 @@ A poem on the wire: all of it, then the end of the line; or a reset.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    IReactorTime,
-    ISSLTransport,
-    IUNIXTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from fastpoetry import kernel
-from fastpoetry.connections import TrackingFactory
+from fastpoetry.connections import peerName
+from fastpoetry.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.interfaces import IPoetrySource
-
-# How many looks at a reader's progress fit in one deadline: it is found out to
-# have stalled at most a quarter of the deadline too late.
-LOOKS = 4
-
-# A reader that has taken the whole poem and does not close is let go after one
-# to two times so many seconds.
-LINGER = 2.0
-
-# When both sides have ended and only the reader's last acknowledgement is
-# missing, the first look for it is due after so many seconds.
-LAST_LOOK = 0.05
-
-# A reader that sends is read (and what it sends thrown away) up to so many bytes
-# at a time, with so many seconds between: a flood then costs no processor time.
-DOSE = 256 * 1024
-DOSE_PAUSE = 0.1
+from fastpoetry.kernel import Progress, progress
 
 
-def peerName(address: IAddress | None) -> str:
-    """
-    Name a peer for the log.
-
-    @return: C{HOST:PORT}, with brackets around an IPv6 host, or for something
-        else than TCP, what its address calls itself.
-    """
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None:
-        return str(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-@implementer(IHalfCloseableProtocol)
-class PoetryProtocol(Protocol):
+class PoetryProtocol(DeliveryProtocol):
     """
     Sends one poem down one connection.  What the reader sends is thrown away,
     as RFC 865 says.
-
-    The poem ends with a half-close, and the connection is held until the reader
-    ends too: a socket that is closed with unread input makes the kernel reset
-    the connection, and throw away what it had still to send.
     """
 
     _log = Logger()
 
     factory: PoetryFactory
-    transport: Any  # TCP, TLS or UNIX; no interface of Twisted's has all of it
 
-    _ended = False  # the poem and its end are with the kernel
-    _readerEnded = False
-    _taken = False  # the reader's kernel has them all, as of the last look
-    _look: IDelayedCall | None = None
-    _lastLook = LAST_LOOK
-    _received = 0
-    _file: io.BytesIO | None = None
-    _resumption: IDelayedCall | None = None
+    _poem: Deferred[bytes] | None = None
 
     def connectionMade(self) -> None:
         """
         Ask for the poem, and send it when it is there.
         """
-        self.factory.connections.add(self)
+        super().connectionMade()
         source: Any = self.factory.source
-        self._poem: Deferred[bytes] = maybeDeferred(source.getPoem)
+        self._poem = maybeDeferred(source.getPoem)
         self._poem.addCallbacks(self._send, self._refuse)
 
     def _send(self, poem: bytes) -> None:
-        transport = self.transport
-        self._progress = (0, kernel.Progress(0, 0))
-        self._progressAt = self.factory.reactor.seconds()
-        self._lookAgain()
         self._log.info(
             "sending {size} bytes of poetry to {peer}",
             size=len(poem),
-            peer=peerName(transport.getPeer()),
+            peer=peerName(self.transport.getPeer()),
         )
-        if ISSLTransport.providedBy(transport) or IUNIXTransport.providedBy(transport):
-            # TLS would encrypt all of one write into memory, and on a UNIX
-            # socket only the place in the file tells the progress.
-            self._file = io.BytesIO(poem)
-            sent = FileSender().beginFileTransfer(self._file, transport)
-            sent.addCallbacks(lambda _: self._end(), lambda _: None)
-        else:
-            # Twisted 24.11 and later keep no copy of what is written at once.
-            transport.write(poem)
-            self._end()
-
-    def _end(self) -> None:
-        if ISSLTransport.providedBy(self.transport):
-            self.transport.loseConnection()  # TLS says so itself, and waits
-        else:
-            self.transport.loseWriteConnection()
+        self.deliver(poem)
 
     def _refuse(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # that is a reader who left early
@@ -128,92 +56,20 @@ class PoetryProtocol(Protocol):
             )
             self.transport.abortConnection()
 
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Throw away what the reader sends, a dose at a time.
-        """
-        self._received += len(data)
-        if self._received >= DOSE:
-            self.transport.pauseProducing()
-            self._resumption = self.factory.reactor.callLater(DOSE_PAUSE, self._resume)
-
-    def _resume(self) -> None:
-        self._received = 0
-        self.transport.resumeProducing()
-
-    def readConnectionLost(self) -> None:
-        """
-        The reader has half-closed: it says no more, but takes the poem still.
-        """
-        self._readerEnded = True
-        if self._ended:
-            self._check()
-
-    def writeConnectionLost(self) -> None:
-        """
-        The kernel has the poem and its end.
-        """
-        self._ended = True
-        self._check()
-
-    def _check(self) -> None:
-        """
-        See what the reader has taken, and let go of one that is done with, or
-        that has taken nothing for too long.
-        """
-        timeout, now = self.factory.timeout, self.factory.reactor.seconds()
-        progress = self._getProgress()
-        if progress != self._progress:
-            self._progress, self._progressAt = progress, now
-        taken = self._ended and not progress[1].pending
-        if taken and (self._readerEnded or self._taken):
-            self.transport.loseConnection()
-        elif not taken and now - self._progressAt >= timeout:
-            self._log.warn(
-                "gave up on {peer}, which took nothing for {timeout} seconds",
-                peer=peerName(self.transport.getPeer()),
-                timeout=timeout,
-            )
-            self.transport.abortConnection()
-        else:
-            self._taken = taken
-            self._lookAgain()
-
-    def _getProgress(self) -> tuple[int, kernel.Progress]:
-        place = self._file.tell() if self._file else 0
-        fd = self.transport.fileno()
-        return place, self.factory.progress(fd)
-
-    def _lookAgain(self) -> None:
-        wait = self.factory.timeout / LOOKS
-        if self._ended and self._readerEnded:
-            wait = min(wait, self._lastLook)
-            self._lastLook *= 2
-        elif self._ended:
-            wait = min(wait, LINGER)
-        if self._look is not None and self._look.active():
-            self._look.reset(wait)
-        else:
-            self._look = self.factory.reactor.callLater(wait, self._check)
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The connection is gone, and whatever waited for it.
         """
-        self._poem.cancel()
-        for call in (self._look, self._resumption):
-            if call is not None and call.active():
-                call.cancel()
-        self.factory.connections.remove(self)
+        if self._poem is not None:
+            self._poem.cancel()
+        super().connectionLost(reason)
 
 
-class PoetryFactory(TrackingFactory):
+class PoetryFactory(DeliveryFactory):
     """
     Sends the poem of one source to every reader.
 
     @ivar source: whose poem it is.
-
-    @ivar timeout: how many seconds a reader may take nothing.
     """
 
     protocol = PoetryProtocol  # type: ignore[assignment]
@@ -223,17 +79,10 @@ class PoetryFactory(TrackingFactory):
         source: IPoetrySource,
         timeout: float = 60.0,
         reactor: Any = None,
-        progress: Callable[[int], kernel.Progress] = kernel.progress,
+        progress: Callable[[int], Progress] = progress,
     ) -> None:
         """
-        @param reactor: the clock; by default the global reactor.
-
-        @param progress: how to ask the kernel about a descriptor.
+        @see: L{DeliveryFactory}
         """
-        if reactor is None:
-            from twisted.internet import reactor
-        super().__init__()
+        super().__init__(timeout, reactor, progress)
         self.source = source
-        self.timeout = timeout
-        self.reactor: IReactorTime = reactor
-        self.progress = progress

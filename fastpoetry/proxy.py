@@ -72,8 +72,9 @@ class ProxyService(Service):
             can be cancelled: when the last one is, so is the fetch.  It fails with
             a L{fastpoetry.client.PoetryFetchError}.
         """
-        if self._poem is not None and self._isFresh():
-            return self._poem
+        poem = self.poem
+        if poem is not None:
+            return poem
         waiting: Deferred[bytes] = Deferred(self._leave)
         self._waiting.append(waiting)
         if self._fetch is None:
@@ -86,11 +87,17 @@ class ProxyService(Service):
             self._fetch.addCallbacks(self._keep, self._makeDo).addBoth(self._serve)
         return waiting
 
-    def _isFresh(self) -> bool:
+    @property
+    def poem(self) -> bytes | None:
+        """
+        @see: L{IPoetrySource.poem}
+
+        @return: the poem, if there is a fresh one.
+        """
         if self._fetchedAt is None:
-            return False
-        age: float = self.reactor.seconds() - self._fetchedAt
-        return self.maxAge is None or age < self.maxAge
+            return None
+        age = self.reactor.seconds() - self._fetchedAt
+        return self._poem if self.maxAge is None or age < self.maxAge else None
 
     def _leave(self, waiting: Deferred[bytes]) -> None:
         self._waiting.remove(waiting)

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.accept import Acceptor
-from fastpoetry.connections import TrackingFactory
+from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.endpoint import listenReason, parseEndpoint
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable
@@ -48,7 +48,7 @@ class PoetryServer(Service):
     def __init__(
         self,
         description: str,
-        factory: TrackingFactory,
+        factory: DeliveryFactory,
         maxConnections: int | None = None,
         grace: float = 30.0,
         reusePort: bool = False,
@@ -99,7 +99,7 @@ class PoetryServer(Service):
         self.port = port
         if isinstance(port, Port):
             self._acceptor = Acceptor(
-                port, self.factory.connections, self.maxConnections, self.reactor
+                port, self.factory, self.maxConnections, self.reactor
             )
             self._acceptor.start()
 

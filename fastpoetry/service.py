@@ -45,12 +45,12 @@ class PoetryService(Service):
 
     @ivar path: the file, as an absolute path.
 
-    @ivar poem: the poem, once the service has started.
+    @ivar poem: the poem, once the service has started; L{None} before.
     """
 
     _log = Logger()
 
-    poem: bytes
+    poem: bytes | None = None
 
     def __init__(self, poetry_file: str | os.PathLike[str]) -> None:
         """
@@ -71,7 +71,11 @@ class PoetryService(Service):
     def getPoem(self) -> bytes:
         """
         @see: L{IPoetrySource.getPoem}
+
+        @raise PoemError: when the service has not started.
         """
+        if self.poem is None:
+            raise PoemError(f"Not loaded yet: {self.path}")
         return self.poem
 
     def reload(self) -> None:

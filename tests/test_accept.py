@@ -4,6 +4,7 @@ Tests of L{fastpoetry.accept}.
 
 from __future__ import annotations
 
+import errno
 import resource
 import socket
 from typing import Any
@@ -14,13 +15,16 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.unix import Port as UNIXPort
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry import accept
-from fastpoetry.accept import RESERVE, UNSENT, Acceptor, descriptorLimit
-from fastpoetry.connections import TrackingFactory
+from fastpoetry.accept import PAUSE, RESERVE, UNSENT, Acceptor, descriptorLimit
+from fastpoetry.delivery import DeliveryFactory
+from fastpoetry.protocol import PoetryFactory
+from tests.support import StaticSource
 
 
 class CountedProtocol(Protocol):
@@ -41,7 +45,7 @@ class CountedProtocol(Protocol):
         self.factory.connections.remove(self)  # type: ignore[union-attr]
 
 
-class CountedFactory(TrackingFactory):
+class CountedFactory(DeliveryFactory):
     """
     A factory that makes no noise.
     """
@@ -63,7 +67,7 @@ class AcceptorTests(SynchronousTestCase):
         self.factory = CountedFactory()
         self.port = Port(0, self.factory, interface="127.0.0.1", reactor=self.reactor)
         self.port.startListening()
-        acceptor = Acceptor(self.port, self.factory.connections, limit, self.reactor)
+        acceptor = Acceptor(self.port, self.factory, limit, self.reactor)
         acceptor.start()
         self.addCleanup(self.close, acceptor, self.factory)
         return acceptor
@@ -252,7 +256,7 @@ class AcceptorTests(SynchronousTestCase):
         self.factory = CountedFactory()
         self.port = UNIXPort(self.mktemp(), self.factory, reactor=self.reactor)
         self.port.startListening()
-        acceptor = Acceptor(self.port, self.factory.connections, 1, self.reactor)
+        acceptor = Acceptor(self.port, self.factory, 1, self.reactor)
         acceptor.start()
         self.addCleanup(self.close, acceptor, self.factory)
         for _ in range(2):
@@ -261,6 +265,89 @@ class AcceptorTests(SynchronousTestCase):
             reader.connect(self.port.socket.getsockname())
         acceptor.doRead()
         self.assertEqual(len(self.factory.connections), 1)
+
+    def test_pause(self) -> None:
+        """
+        When the system has no room for another connection, nobody is let in for
+        a second, the log has the reason, and then it is tried again.
+        """
+        self.reactor = MemoryReactorClock()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        factory.noisy = False
+        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, factory, 10, self.reactor)
+        acceptor.start()
+        (reader,) = self.connect(1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with capturedLogs() as events:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+                acceptor.doRead()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["cannot accept: Too many open files"],
+        )
+        self.assertFalse(self.isReading(acceptor))
+        self.reactor.advance(PAUSE)
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.doRead()
+        self.assertEqual(reader.recv(5), b"poem")
+        acceptor.stop()
+        factory.connections.abort()
+        self.reactor.advance(0)
+        acceptor.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopInPause(self) -> None:
+        """
+        A stop during that second ends it.
+        """
+        self.reactor = MemoryReactorClock()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        factory.noisy = False
+        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, factory, 10, self.reactor)
+        acceptor.start()
+
+        def fail(room: int) -> None:
+            raise OSError(errno.ENFILE, "Too many open files in system")
+
+        self.patch(acceptor._lane, "accept", fail)
+        acceptor.stop()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertFalse(self.isReading(acceptor))
+        acceptor.connectionLost(Failure(ConnectionDone()))
+
+    def test_laneTakesRoom(self) -> None:
+        """
+        A reader that was sent a small poem takes room until it ends.
+        """
+        self.reactor = MemoryReactorClock()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        factory.noisy = False
+        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, factory, 2, self.reactor)
+        acceptor.start()
+        one, _, three = self.connect(3)
+        acceptor.doRead()
+        self.assertFalse(self.isReading(acceptor))
+        one.close()
+        lane = acceptor._lane
+        assert lane is not None
+        lane.doRead()
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.doRead()
+        self.assertEqual(three.recv(5), b"poem")
+        acceptor.stop()
+        self.assertEqual(len(factory.connections), 2)
+        factory.connections.abort()
+        self.reactor.advance(0)
+        acceptor.connectionLost(Failure(ConnectionDone()))
 
     def test_lost(self) -> None:
         """

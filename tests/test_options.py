@@ -12,7 +12,7 @@ from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
-from fastpoetry.connections import TrackingFactory
+from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.options import ListenerOptions
 
 # What is given; what the one sentence says.
@@ -115,7 +115,7 @@ class ListenerOptionsTests(SynchronousTestCase):
         """
         A server is made as the options say.
         """
-        factory = TrackingFactory()
+        factory = DeliveryFactory()
         options = self.parse("--grace", "0", "--max-connections", "12", "--reuse-port")
         server = options.makeServer("tcp:17", factory)
         self.assertEqual(server.description, "tcp:17")

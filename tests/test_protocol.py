@@ -15,14 +15,10 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from fastpoetry.connections import peerName
+from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER
 from fastpoetry.kernel import Progress
-from fastpoetry.protocol import (
-    DOSE,
-    DOSE_PAUSE,
-    LINGER,
-    PoetryFactory,
-    peerName,
-)
+from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, Wire
 
 POEM = b"one\r\ntwo\0\xff\n" * 10

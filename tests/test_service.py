@@ -77,6 +77,13 @@ class PoetryServiceTests(SynchronousTestCase):
             [f"loaded a poem from: {os.path.abspath(self.path)}"],
         )
 
+    def test_notStarted(self) -> None:
+        """
+        Before it has started the service has no poem, not an empty one.
+        """
+        self.assertIsNone(self.service.poem)
+        self.assertRaises(PoemError, self.service.getPoem)
+
     def test_bytes(self) -> None:
         """
         The bytes of the file are the bytes of the poem, whatever they are.

@@ -1,0 +1,271 @@
+"""
+The fast lane: a small poem is sent whole in the moment a reader is accepted, for
+little more than what the kernel's calls cost.
+
+Nearly all that an ordinary connection costs is the making of its transport, its
+turns in the reactor and its line in the log.  Here a reader gets neither transport
+nor protocol, all that wait for their end have one epoll together, and there is one
+event in the log for all that one turn accepts.  What is not the usual case goes the
+ordinary way, from the place that it has come to, and has a
+L{fastpoetry.protocol.PoetryProtocol} then.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.internet.tcp import Port, Server
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from fastpoetry.delivery import LINGER
+from fastpoetry.protocol import PoetryFactory, PoetryProtocol
+
+# The kernel takes a poem of so many bytes at once, for whatever reader: a socket
+# begins with a send buffer of at least that (net.ipv4.tcp_wmem).
+SMALL = 16 * 1024
+
+# How many readers one line of the log names at the most: syslog may cut one at 1,024
+# bytes (RFC 3164).
+NAMES = 32
+
+# MSG_MORE: the end, which follows at once, goes out in the last segment.
+_SEND = socket.MSG_DONTWAIT | socket.MSG_MORE
+
+# Errors of accept that are about the connection that was accepted; accept(2).
+_LOST = {
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.ENONET,
+    errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP,
+    errno.ENETUNREACH,
+}
+
+
+class _Reader(NamedTuple):
+    connection: socket.socket
+    address: tuple[Any, ...]
+    since: float
+
+
+class _ReadyProtocol(PoetryProtocol):
+    """
+    A protocol that is told what to send.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Be counted, and wait to be told.
+        """
+        self.factory.connections.add(self)
+
+
+class _EndedServer(Server):
+    """
+    A transport for a connection whose end is sent.
+    """
+
+    _writeDisconnected = True  # as Twisted says it when it has half-closed itself
+
+
+@implementer(IReadDescriptor)
+class FastLane:
+    """
+    The readers of one port that have been sent all of a small poem and its end, and
+    whose own end is all that is missing.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        port: Port,
+        factory: PoetryFactory,
+        reactor: Any,
+        onRoom: Callable[[], None],
+    ) -> None:
+        """
+        @param port: a port on plain TCP.
+
+        @param factory: the port's.
+
+        @param reactor: the port's.
+
+        @param onRoom: called after readers have ended.
+        """
+        self._port = port
+        self._factory = factory
+        self._reactor = reactor
+        self._readers: dict[int, _Reader] = {}
+        self._epoll = select.epoll()
+        self._buffer = bytearray(2**16)
+        self._sweep: IDelayedCall | None = None
+        self._session = 0
+        self._onRoom = onRoom
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def start(self) -> None:
+        """
+        Wait for the ends of readers.
+        """
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """
+        Hand all readers over to ordinary connections.
+        """
+        self._reactor.removeReader(self)
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for fd in list(self._readers):
+            self._handOver(fd)
+        self._epoll.close()
+
+    def accept(self, room: int) -> None:
+        """
+        Accept the readers that wait, and send each the poem.
+
+        @param room: how many there may be at the most.
+
+        @raise OSError: when the system has no room for more.
+        """
+        poem = getattr(self._factory.source, "poem", None)
+        if poem is None or len(poem) > SMALL:
+            for connection, address in self._accepted(room):
+                protocol = self._factory.buildProtocol(None)
+                self._connect(Server, connection, address, protocol)
+            return
+        names: list[str] = []
+        try:
+            self._sendAll(poem, room, names)
+        finally:
+            for first in range(0, len(names), NAMES):
+                self._log.info(
+                    "sending {size} bytes of poetry to {peer}",
+                    size=len(poem),
+                    peer=", ".join(names[first : first + NAMES]),
+                )
+            if self._readers and self._sweep is None:
+                self._sweep = self._reactor.callLater(LINGER, self._sweepOut)
+
+    def _accepted(self, room: int) -> Iterator[tuple[socket.socket, Any]]:
+        accept = self._port.socket.accept
+        for _ in range(room):
+            try:
+                yield accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _LOST:
+                    raise
+
+    def _sendAll(self, poem: bytes, room: int, names: list[str]) -> None:
+        size = len(poem)
+        now = self._reactor.seconds()
+        form = "[%s]:%d" if self._port.addressFamily == socket.AF_INET6 else "%s:%d"
+        readers, register, name = self._readers, self._epoll.register, names.append
+        for connection, address in self._accepted(room):
+            try:
+                sent = connection.send(poem, _SEND)
+                if sent == size:
+                    connection.shutdown(socket.SHUT_WR)
+            except OSError:  # it has gone already
+                connection.close()
+                continue
+            name(form % address[:2])
+            if sent == size:
+                fd = connection.fileno()
+                register(fd, select.EPOLLIN)
+                readers[fd] = _Reader(connection, address, now)
+            else:
+                protocol = self._connect(Server, connection, address)
+                protocol.deliver(poem[sent:])
+
+    def doRead(self) -> None:
+        """
+        Close the connections whose readers have ended.  A reader that says
+        something goes the ordinary way.
+        """
+        readers, buffer = self._readers, self._buffer
+        for fd, _ in self._epoll.poll(0):
+            connection = readers[fd].connection
+            try:
+                said = connection.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            except OSError:  # it has reset the connection
+                said = 0
+            if said:
+                self._handOver(fd)
+            else:
+                del readers[fd]
+                connection.close()
+        self._onRoom()
+
+    def _sweepOut(self) -> None:
+        # The ordinary way has deadlines for those who stay.
+        self._sweep = None
+        before = self._reactor.seconds() - LINGER
+        for fd, reader in list(self._readers.items()):
+            if reader.since > before:
+                break
+            self._handOver(fd)
+        if self._readers:
+            self._sweep = self._reactor.callLater(LINGER, self._sweepOut)
+
+    def _handOver(self, fd: int) -> None:
+        connection, address, _ = self._readers.pop(fd)
+        self._epoll.unregister(fd)
+        self._connect(_EndedServer, connection, address).linger()
+
+    def _connect(
+        self,
+        transport: type[Server],
+        connection: socket.socket,
+        address: Any,
+        protocol: Any = None,
+    ) -> Any:
+        if protocol is None:
+            protocol = _ReadyProtocol()
+            protocol.factory = self._factory
+        self._session += 1
+        protocol.makeConnection(
+            transport(
+                connection,
+                protocol,
+                address,
+                self._port,
+                self._session,
+                self._reactor,
+            )
+        )
+        return protocol
+
+    def fileno(self) -> int:
+        """
+        @see: L{twisted.internet.interfaces.IFileDescriptor.fileno}
+        """
+        return self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """
+        @see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}
+        """
+        prefix: str = self._port.logPrefix()
+        return prefix
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor is at its end.
+        """

@@ -1,0 +1,366 @@
+"""
+Tests of L{fastpoetry.lane}.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.tcp import Port
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from fastpoetry.delivery import LINGER
+from fastpoetry.kernel import Progress
+from fastpoetry.lane import NAMES, SMALL, FastLane
+from fastpoetry.protocol import PoetryFactory
+from tests.support import Reactor, StaticSource
+
+POEM = b"one\r\ntwo\0\xff\n" * 10
+
+
+class FullSocket:
+    """
+    A connection whose kernel takes only the beginning of a poem.
+    """
+
+    def __init__(self, connection: socket.socket, takes: int) -> None:
+        self._connection = connection
+        self._takes = takes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def send(self, data: bytes, *flags: int) -> int:
+        """
+        Send what is taken at first, then anything.
+        """
+        part, self._takes = data[: self._takes], len(data) + 2**20
+        return self._connection.send(part, *flags)
+
+
+class FastLaneTests(SynchronousTestCase):
+    """
+    Tests of L{FastLane}, on real sockets and a reactor in memory.
+    """
+
+    interface = "127.0.0.1"
+
+    def setUp(self) -> None:
+        """
+        Listen on a port that the system chooses.
+        """
+        self.reactor = Reactor()
+        self.source = StaticSource(POEM)
+        self.factory = PoetryFactory(
+            self.source,
+            40.0,
+            self.reactor,
+            # The kernel acknowledges by its own clock.
+            lambda fd: Progress(0, 0),
+        )
+        self.factory.noisy = False
+        self.port = Port(0, self.factory, 50, self.interface, self.reactor)
+        self.port.startListening()
+        self.rooms: list[int] = []
+        self.lane = FastLane(
+            self.port,
+            self.factory,
+            self.reactor,
+            lambda: self.rooms.append(len(self.lane)),
+        )
+        self.lane.start()
+        self.addCleanup(self.checkNothingLeft)
+
+    def checkNothingLeft(self) -> None:
+        """
+        After the stop everybody has gone, and nothing is left on the clock.
+        """
+        self.lane.stop()
+        self.factory.connections.abort()
+        self.reactor.advance(0)
+        self.port.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.getWriters(), [])
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 0))
+
+    def connect(self) -> socket.socket:
+        """
+        Connect a reader, and have it accepted.
+        """
+        reader = socket.create_connection(self.port.socket.getsockname()[:2], 30)
+        self.addCleanup(reader.close)
+        return reader
+
+    def accept(self, room: int = 100) -> list[str]:
+        """
+        Accept those who wait.
+
+        @return: what the log says.
+        """
+        with capturedLogs() as events:
+            self.lane.accept(room)
+        return [formatEvent(event) for event in events]
+
+    def read(self, reader: socket.socket) -> bytes:
+        """
+        Read to a clean end.
+        """
+        return b"".join(iter(lambda: reader.recv(2**16), b""))
+
+    def turn(self) -> None:
+        """
+        Let the connections of the ordinary way do what they can.
+        """
+        for _ in range(3):
+            for writer in list(self.reactor.getWriters()):
+                writer.doWrite()
+            self.reactor.advance(0)
+
+    def name(self, reader: socket.socket) -> str:
+        """
+        How the log names a reader.
+        """
+        host, port = reader.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def test_interface(self) -> None:
+        """
+        The reactor can read from it.
+        """
+        verifyObject(IReadDescriptor, self.lane)
+        self.assertIn(self.lane, self.reactor.getReaders())
+        self.assertEqual(self.lane.logPrefix(), self.port.logPrefix())
+        self.lane.connectionLost(Failure(ConnectionDone()))
+
+    def test_wholePoem(self) -> None:
+        """
+        A reader has the whole poem and its end as soon as it is accepted, and
+        when it ends, too, it is forgotten.
+        """
+        reader = self.connect()
+        self.accept()
+        self.assertEqual(self.read(reader), POEM)
+        self.assertEqual(len(self.lane), 1)
+        reader.close()
+        self.lane.doRead()
+        self.assertEqual(len(self.lane), 0)
+        self.assertEqual(self.rooms, [0])
+        self.assertEqual(len(self.factory.connections), 0)
+
+    def test_log(self) -> None:
+        """
+        One line in the log names all that a turn accepts; a single reader has
+        the usual line.
+        """
+        reader = self.connect()
+        begin = f"sending {len(POEM)} bytes of poetry to "
+        self.assertEqual(self.accept(), [begin + self.name(reader)])
+        readers = [self.connect() for _ in range(3)]
+        names = ", ".join(map(self.name, readers))
+        self.assertEqual(self.accept(), [begin + names])
+        self.assertEqual(self.accept(), [])
+
+    def test_longLog(self) -> None:
+        """
+        A line in the log names only so many, so that syslog does not cut it.
+        """
+        readers = [self.connect() for _ in range(NAMES + 1)]
+        lines = self.accept()
+        self.assertEqual(len(lines), 2)
+        self.assertLess(max(map(len, lines)), 1024)
+        named = " ".join(lines).replace(",", "").split()
+        for reader in readers:
+            self.assertEqual(named.count(self.name(reader)), 1)
+
+    def test_room(self) -> None:
+        """
+        No more are accepted than there is room for.
+        """
+        readers = [self.connect() for _ in range(5)]
+        self.accept(3)
+        self.assertEqual(len(self.lane), 3)
+        self.accept(3)
+        self.assertEqual(len(self.lane), 5)
+        for reader in readers:
+            self.assertEqual(self.read(reader), POEM)
+
+    def test_talks(self) -> None:
+        """
+        A reader that says something goes the ordinary way, and has its clean
+        end.
+        """
+        reader = self.connect()
+        reader.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        self.accept()
+        self.lane.doRead()
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
+        self.assertEqual(self.read(reader), POEM)
+        reader.close()
+        (protocol,) = self.factory.connections
+        transport: Any = protocol.transport
+        transport.readConnectionLost(Failure(ConnectionDone()))
+        self.reactor.pump([0.1] * 20)
+        self.assertEqual(len(self.factory.connections), 0)
+
+    def test_stays(self) -> None:
+        """
+        A reader that does not end goes the ordinary way after a while, which
+        lets go of it.
+        """
+        reader = self.connect()
+        self.accept()
+        self.reactor.advance(LINGER - 0.1)
+        later = self.connect()
+        self.accept()
+        self.reactor.advance(0.1)
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (1, 1))
+        self.reactor.advance(LINGER)
+        self.assertEqual(len(self.lane), 0)
+        self.reactor.pump([LINGER] * 3)
+        self.assertEqual(len(self.factory.connections), 0)
+        for one in (reader, later):
+            self.assertEqual(self.read(one), POEM)
+
+    def test_sweepEnds(self) -> None:
+        """
+        When everybody has ended, nothing is left on the clock.
+        """
+        self.connect().close()
+        self.accept()
+        self.lane.doRead()
+        self.reactor.advance(LINGER)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_resets(self) -> None:
+        """
+        A reader that resets the connection is forgotten.
+        """
+        reader = self.connect()
+        self.accept()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reader.close()
+        self.lane.doRead()
+        self.assertEqual(len(self.lane), 0)
+
+    def test_resetsFirst(self) -> None:
+        """
+        A reader that has gone before it is accepted is not worth a line, and
+        the next one is served.
+        """
+        reader = self.connect()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reader.close()
+        reader = self.connect()
+        (line,) = self.accept()
+        self.assertTrue(line.endswith(f"to {self.name(reader)}"), line)
+        self.assertEqual(self.read(reader), POEM)
+
+    def test_partlyTaken(self) -> None:
+        """
+        What the kernel does not take at once goes the ordinary way, and is
+        logged once.
+        """
+        accept = self.port.socket.accept
+
+        class FullPort:
+            def accept(self) -> Any:
+                connection, address = accept()
+                return FullSocket(connection, 5), address
+
+        real, self.port.socket = self.port.socket, FullPort()  # type: ignore
+        self.addCleanup(setattr, self.port, "socket", real)
+        address = real.getsockname()
+        reader = socket.create_connection(address[:2], 30)
+        self.addCleanup(reader.close)
+        self.assertEqual(len(self.accept()), 1)
+        self.port.socket = real
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
+        self.turn()
+        self.assertEqual(self.read(reader), POEM)
+
+    def test_largePoem(self) -> None:
+        """
+        A poem that the kernel may not take at once goes the ordinary way.
+        """
+        self.source.poem = b"x" * (SMALL + 1)
+        reader = self.connect()
+        with capturedLogs() as events:
+            self.lane.accept(10)
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [f"sending {SMALL + 1} bytes of poetry to {self.name(reader)}"],
+        )
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
+        self.turn()
+        self.assertEqual(self.read(reader), self.source.poem)
+
+    def test_poemLater(self) -> None:
+        """
+        A poem that is not at hand is waited for in the ordinary way.
+        """
+        coming: Deferred[bytes] = Deferred()
+        self.patch(self.source, "getPoem", lambda: coming)
+        self.source.poem = None
+        reader = self.connect()
+        self.accept()
+        coming.callback(POEM)
+        self.turn()
+        self.assertEqual(self.read(reader), POEM)
+
+    def test_stop(self) -> None:
+        """
+        At the stop, all readers become ordinary connections, which a server
+        waits for.
+        """
+        readers = [self.connect() for _ in range(3)]
+        self.accept()
+        self.lane.stop()
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 3))
+        for reader in readers:
+            self.assertEqual(self.read(reader), POEM)
+        self.reactor.pump([LINGER] * 3)
+        self.assertEqual(len(self.factory.connections), 0)
+        self.lane = FastLane(self.port, self.factory, self.reactor, lambda: None)
+
+    def test_acceptErrors(self) -> None:
+        """
+        A connection that was lost in the queue is passed over; when the system
+        has no room, the caller is told, and those accepted before are named.
+        """
+        accept = self.port.socket.accept
+        errors = [errno.ECONNABORTED, None, errno.EMFILE]
+
+        class FailingPort:
+            def accept(self) -> Any:
+                number = errors.pop(0)
+                if number is None:
+                    return accept()
+                raise OSError(number, "no")
+
+        reader = self.connect()
+        real, self.port.socket = self.port.socket, FailingPort()  # type: ignore
+        self.addCleanup(setattr, self.port, "socket", real)
+        with capturedLogs() as events, self.assertRaises(OSError) as caught:
+            self.lane.accept(10)
+        self.port.socket = real
+        self.assertEqual(caught.exception.errno, errno.EMFILE)
+        self.assertEqual(len(events), 1)
+        self.assertEqual(self.read(reader), POEM)
+
+
+class IPv6LaneTests(FastLaneTests):
+    """
+    The same over IPv6.
+    """
+
+    interface = "::1"
