@@ -19,7 +19,14 @@ setup(
     install_requires=["twisted>=24.11.0", "zope.interface>=5"],
     extras_require={
         "tls": ["twisted[tls]"],
-        "test": ["twisted[tls]", "build", "coverage", "setuptools>=61", "wheel"],
+        "test": [
+            "twisted[tls]",
+            "build",
+            "coverage",
+            "hypothesis",
+            "setuptools>=61",
+            "wheel",
+        ],
         "check": ["ruff", "mypy", "mypy-zope"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable
@@ -28,6 +35,7 @@ setup(
     package_dir={"": "."},
     packages=["fastpoetry", "twisted.plugins"],
     package_data={"fastpoetry": ["py.typed"]},
+    entry_points={"console_scripts": ["get-poetry = fastpoetry.getpoetry:run"]},
     include_package_data=False,
     zip_safe=False,
     classifiers=[

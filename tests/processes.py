@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -245,7 +246,7 @@ class Ground:
         with tempfile.TemporaryFile() as output:
             child = self._start(command, output, cwd, environment)
             assert child.stdin is not None
-            with child.stdin:
+            with suppress(BrokenPipeError), child.stdin:  # it may have ended by now
                 child.stdin.write(says)
             Process(child.pid).waitForEnd()
             output.seek(0)
@@ -272,8 +273,8 @@ class Ground:
 
     def foreground(self, command: str) -> Server:
         """
-        Start a command that stays, and wait until it has loaded a poem.  Its log
-        is its standard output.
+        Start a command that stays, and wait until it listens and has a poem.  Its
+        log is its standard output.
         """
         log = self.path / "stdout"
         with log.open("wb") as output:
@@ -281,7 +282,8 @@ class Ground:
         assert child.stdin is not None
         child.stdin.close()
         server = Server(child.pid, log, child)
-        server.waitForLog("loaded a poem")
+        for text in ("Factory starting on ", "loaded a poem from: "):
+            server.waitForLog(text)
         return server
 
     def processes(self) -> list[Process]:

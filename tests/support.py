@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -53,11 +54,18 @@ class Reactor(MemoryReactorClock):
 
 class PretendedSocket:
     """
-    A connected stream socket.
+    A connected stream socket, which behaves as one of Linux does.
 
     @ivar capacity: how many bytes the kernel holds for the reader.
 
+    @ivar held: what it holds.
+
     @ivar taken: what it has handed to the reader.
+
+    @ivar said: what the reader has sent and the server has not read; C{b""} is
+        the reader's end.
+
+    @ivar heard: how many bytes the server has read.
 
     @ivar end: how the connection ended on this side: L{None}, C{"half"} (only
         writing ended), C{"clean"} or C{"reset"}.
@@ -73,9 +81,21 @@ class PretendedSocket:
         self.held = bytearray()
         self.taken = bytearray()
         self.said: list[bytes] = []
+        self.heard = 0
         self.end: str | None = None
         self.broken = False
         self._lingers = True
+        self._cut = False
+
+    @property
+    def seen(self) -> str | None:
+        """
+        The end that the reader sees when it has taken what there is: C{"clean"},
+        C{"reset"}, or as yet L{None}.
+        """
+        if self._cut:
+            return "reset"
+        return "clean" if self.end and not self.held else None
 
     def fileno(self) -> int:
         return id(self)
@@ -84,17 +104,22 @@ class PretendedSocket:
         pass
 
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
-        self._lingers = (level, option) != (socket.SOL_SOCKET, socket.SO_LINGER)
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+            self._lingers = value != struct.pack("ii", 1, 0)
 
     def recv(self, size: int) -> bytes:
+        if self.said:
+            first = self.said[0]
+            data, rest = first[:size], first[size:]
+            if rest:
+                self.said[0] = rest
+            elif data:  # the end stays
+                del self.said[0]
+            self.heard += len(data)
+            return data
         if self.broken:
             raise OSError(errno.ECONNRESET, "reset")
-        if not self.said:
-            raise OSError(errno.EWOULDBLOCK, "nothing there")
-        data = self.said.pop(0)
-        if len(data) > size:
-            self.said.insert(0, data[size:])
-        return data[:size]
+        raise OSError(errno.EWOULDBLOCK, "nothing there")
 
     def send(self, data: bytes) -> int:
         if self.broken:
@@ -106,12 +131,25 @@ class PretendedSocket:
         return len(part)
 
     def shutdown(self, how: int) -> None:
+        if self.broken:
+            raise OSError(errno.ENOTCONN, "reset")
         self.end = "half"
 
     def close(self) -> None:
         # The kernel resets what is closed with input unread.
-        unread = any(self.said)
-        self.end = "clean" if self._lingers and not unread else "reset"
+        if self.broken or not self._lingers or any(self.said):
+            self.reset()
+        else:
+            self.end = "clean"
+
+    def reset(self) -> None:
+        """
+        Reset the connection: what the kernel holds is lost, but a reader that
+        has the end already sees no other.
+        """
+        self._cut |= self.end is None or bool(self.held)
+        self.held.clear()
+        self.end = "reset"
 
     @classmethod
     def progress(cls, fd: int) -> Progress:
@@ -195,6 +233,8 @@ class Wire:
         """
         The reader sends something.
         """
+        if self.gone and data:
+            self.socket.reset()  # nobody is there to read it
         self.socket.said.append(data)
         self.turn()
 

@@ -101,8 +101,8 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --port 0 --endpoint tcp:{taken}": (
         "Address already in use: tcp:{taken}"
     ),
-    "--poem poem.txt --port 0 --iface 192.0.2.1": (
-        "Cannot assign requested address: tcp:0:interface=192.0.2.1"
+    "--poem poem.txt --port 0 --iface 203.0.113.77": (
+        "Cannot assign requested address: tcp:0:interface=203.0.113.77"
     ),
     "--poem poem.txt --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
@@ -141,7 +141,7 @@ TAC_MISTAKES = [
     ("port", "abc", "Not an endpoint (...'abc'): tcp:abc:interface=localhost"),
     ("port", -1, ": tcp:-1:interface=localhost"),
     ("port", "0:x=1", "Not an endpoint (...'x'): tcp:0:x=1:interface=localhost"),
-    ("iface", "192.0.2.1", "requested address: tcp:0:interface=192.0.2.1"),
+    ("iface", "203.0.113.77", "requested address: tcp:0:interface=203.0.113.77"),
 ]
 
 NOBODY = 65534

@@ -11,3 +11,17 @@ fastpoetry = ServiceMaker(
     "Serve a poem to whoever connects.",
     "fastpoetry",
 )
+
+poetryProxy = ServiceMaker(
+    "poetry-proxy",
+    "fastpoetry.proxytap",
+    "Serve the poem of another server, and keep it.",
+    "poetry-proxy",
+)
+
+poetryTransform = ServiceMaker(
+    "poetry-transform",
+    "fastpoetry.transformtap",
+    "Transform the poems that clients send.",
+    "poetry-transform",
+)

@@ -1,0 +1,51 @@
+"""
+C{fireOnOneCallback}: the same poem from several mirrors, where one is enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import Clock, deferLater
+
+
+def refuse() -> str:
+    """
+    Fail as a mirror does that is switched off.
+    """
+    raise ConnectionError("refused")
+
+
+def main() -> None:
+    """
+    Ask three mirrors, and leave the others alone once one has answered.
+    """
+    clock = Clock()
+    mirrors: list[Deferred[str]] = [
+        deferLater(clock, 3.0, lambda: "a late poem"),
+        deferLater(clock, 1.0, refuse),
+        deferLater(clock, 2.0, lambda: "a poem"),
+    ]
+    first: Any = DeferredList(mirrors, fireOnOneCallback=True, consumeErrors=True)
+
+    def take(answer: tuple[str, int]) -> None:
+        poem, index = answer
+        print(f"after {clock.seconds():.0f} s: {poem!r} from mirror {index}")
+        print("still under way:", len(clock.getDelayedCalls()))
+        for mirror in mirrors:
+            mirror.cancel()  # does nothing to those that have fired
+        print("after cancelling:", len(clock.getDelayedCalls()))
+
+    first.addCallback(take)
+    clock.pump([1.0, 1.0, 1.0])
+
+    nobody: Any = DeferredList(
+        [deferLater(clock, 1.0, refuse)], fireOnOneCallback=True, consumeErrors=True
+    )
+    nobody.addCallback(lambda results: print("none answers:", results[0][0]))
+    clock.advance(1.0)
+
+
+if __name__ == "__main__":
+    main()

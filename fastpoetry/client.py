@@ -1,0 +1,337 @@
+"""
+The reader's side: from an endpoint to a whole poem, or a reason why not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.policies import TimeoutMixin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+class PoetryFetchError(Exception):
+    """
+    A poem could not be fetched whole.
+
+    @ivar address: from where, as C{HOST:PORT} or what the endpoint calls itself.
+
+    @ivar reason: why, in a few words.
+
+    @ivar received: how many bytes had come.
+    """
+
+    def __init__(self, address: str, reason: str, received: int) -> None:
+        super().__init__(address, reason, received)
+        self.address = address
+        self.reason = reason
+        self.received = received
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}, {self.received} bytes received"
+
+
+class PoetryConnectError(PoetryFetchError):
+    """
+    There is no connection: the host is unknown, or refuses, or is out of reach.
+    """
+
+
+class PoetryTimeoutError(PoetryFetchError):
+    """
+    No connection, or no byte, came in time.
+    """
+
+
+class PoetryCutError(PoetryFetchError):
+    """
+    The connection ended other than cleanly: what came is not the whole poem.
+    """
+
+
+class PoetryTooLongError(PoetryFetchError):
+    """
+    The poem is longer than was asked for.
+    """
+
+
+class PoetryCancelledError(PoetryFetchError, CancelledError):
+    """
+    Whoever asked for the poem no longer wants it.
+    """
+
+
+def getPoetry(
+    endpoint: IStreamClientEndpoint | tuple[str, int],
+    *,
+    timeout: float = 60.0,
+    connectTimeout: float = 30.0,
+    maxLength: int | None = None,
+    received: Callable[[int], object] | None = None,
+    reactor: Any = None,
+) -> Deferred[bytes]:
+    """
+    Fetch one poem.
+
+    @param endpoint: what to connect to; or a host and a port.
+
+    @param timeout: how many seconds may pass without a byte.
+
+    @param connectTimeout: how many seconds connecting may take.  Most endpoints
+        have a deadline of their own besides, 30 seconds by default.
+
+    @param maxLength: how many bytes there may be; by default any number.
+
+    @param received: called with the number of bytes in each piece that comes.
+
+    @param reactor: the clock, and what to connect to a host with; by default the
+        global reactor.
+
+    @return: a L{Deferred} of the poem.  A clean end is the end of the poem, even
+        with no byte before it; anything else is a L{PoetryFetchError}.  To cancel
+        it closes the connection.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    if isinstance(endpoint, tuple):
+        endpoint = _hostEndpoint(reactor, *endpoint, connectTimeout)
+    client = _PoetryClient(_addressOf(endpoint), timeout, maxLength, received, reactor)
+    return client.fetch(endpoint, connectTimeout)
+
+
+class _PoetryClient(Protocol, TimeoutMixin):
+    """
+    Fetches one poem over one connection.
+    """
+
+    transport: Any  # TCP, TLS or UNIX; no interface of Twisted's has all of it
+
+    _connecting: Deferred[IProtocol]
+
+    def __init__(
+        self,
+        address: str,
+        timeout: float,
+        maxLength: int | None,
+        received: Callable[[int], object] | None,
+        clock: IReactorTime,
+    ) -> None:
+        self._address = address
+        self._timeout = self._deadline = timeout
+        self._maxLength = maxLength
+        self._tell = received
+        self._clock = clock
+        self._pieces: list[bytes] = []
+        self._received = 0
+        # None as soon as it is fired.
+        self._poem: Deferred[bytes] | None = Deferred(self._cancelled)
+
+    def callLater(self, period: float, func: Callable[[], None]) -> IDelayedCall:
+        """
+        @see: L{TimeoutMixin.callLater}
+        """
+        return self._clock.callLater(period, func)
+
+    def fetch(
+        self, endpoint: IStreamClientEndpoint, connectTimeout: float
+    ) -> Deferred[bytes]:
+        """
+        Connect, and take what comes.
+        """
+        poem = self._poem
+        assert poem is not None
+        self._wait(connectTimeout)
+        factory = Factory.forProtocol(lambda: self)
+        factory.noisy = False
+        self._connecting = maybeDeferred(endpoint.connect, factory)
+        self._connecting.addErrback(self._notConnected)
+        return poem
+
+    def _notConnected(self, failure: Failure) -> None:
+        self._fail(PoetryConnectError, _reasonOf(failure.value))
+
+    def connectionMade(self) -> None:
+        """
+        The poem comes without being asked for.
+        """
+        if self._poem is None:
+            self.transport.abortConnection()
+        else:
+            self._wait(self._timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Keep a piece of the poem.
+        """
+        if self._poem is None:
+            return
+        self._pieces.append(data)
+        self._received += len(data)
+        self._wait(self._timeout)
+        if self._tell is not None:
+            self._tell(len(data))
+        if self._maxLength is not None and self._received > self._maxLength:
+            self._fail(PoetryTooLongError, f"longer than {self._maxLength} bytes")
+
+    def _wait(self, seconds: float) -> None:
+        self._deadline = seconds
+        self.setTimeout(seconds)
+
+    def timeoutConnection(self) -> None:
+        """
+        Give up, after one more turn of the reactor: when the process itself stood
+        still (Ctrl-Z), what has come meanwhile is not read yet.
+        """
+        if self.timeOut:
+            self.setTimeout(0)
+            return
+        missing = "no connection" if self.transport is None else "nothing came"
+        self._fail(PoetryTimeoutError, f"{missing} for {self._deadline:g} seconds")
+
+    def _cancelled(self, poem: Deferred[bytes]) -> None:
+        self._fail(PoetryCancelledError, "cancelled")
+
+    def _fail(self, kind: type[PoetryFetchError], reason: str) -> None:
+        poem = self._finish()
+        if poem is None:
+            return
+        if self.transport is None:
+            self._connecting.cancel()
+        else:
+            self.transport.abortConnection()
+        poem.errback(kind(self._address, reason, self._received))
+
+    def _finish(self) -> Deferred[bytes] | None:
+        self.setTimeout(None)
+        poem, self._poem = self._poem, None
+        return poem
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        A clean end makes a poem of what came.
+        """
+        pieces, self._pieces = self._pieces, []
+        if not reason.check(ConnectionDone):
+            self._fail(PoetryCutError, _reasonOf(reason.value))
+        elif (poem := self._finish()) is not None:
+            poem.callback(b"".join(pieces))
+
+
+def _addressOf(endpoint: IStreamClientEndpoint) -> str:
+    # Most of Twisted's endpoints keep to themselves what they were made with.
+    host = getattr(endpoint, "_hostText", None) or getattr(endpoint, "_host", None)
+    port = getattr(endpoint, "_port", None)
+    return str(endpoint) if host is None else _join(host, port)
+
+
+def _reasonOf(error: BaseException | None) -> str:
+    number = getattr(error, "osError", None)
+    if isinstance(number, int):
+        return os.strerror(number)
+    if isinstance(error, ConnectionLost):
+        return "Connection lost before the end"
+    return str(error).rstrip(".")
+
+
+def parseAddress(text: str) -> tuple[str, int]:
+    """
+    Take C{[HOST:]PORT} apart.
+
+    @param text: a port of this machine, such as C{10000}, or a host and a port,
+        such as C{example.org:10000} or C{[::1]:10000}.
+
+    @return: the host, C{localhost} by default and without brackets, and the port.
+
+    @raise ValueError: when this is no address; its text is a plain sentence.
+    """
+    host, colon, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ValueError(f"not a port number from 1 to 65535: {text}")
+    if not colon:
+        return "localhost", int(port)
+    if host.startswith("[") and host.endswith("]") and isIPv6Address(host[1:-1]):
+        return host[1:-1], int(port)
+    if not host or set(host) & set("[:]"):
+        raise ValueError(
+            f"not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): {text}"
+        )
+    return host, int(port)
+
+
+def clientEndpoint(
+    reactor: Any, text: str, timeout: float = 30.0
+) -> IStreamClientEndpoint:
+    """
+    Make an endpoint of what somebody typed.  As text (C{str}) it is the address
+    to tell them.
+
+    @param reactor: what the endpoint will connect with.
+
+    @param text: C{[HOST:]PORT}, or the description of a client endpoint as in
+        Twisted's U{endpoint howto
+        <https://docs.twisted.org/en/stable/core/howto/endpoints.html>}, such as
+        C{unix:/run/poem.sock}.
+
+    @param timeout: how many seconds connecting to one address of a host may take.
+        (In a description, that is an option.)
+
+    @raise ValueError: when it is neither; its text is a plain sentence.
+    """
+    try:
+        host, port = parseAddress(text)
+    except ValueError as noAddress:
+        try:
+            endpoint = clientFromString(reactor, text)
+        # Each kind of endpoint has a parser of its own, with errors of its own.
+        except Exception as error:
+            if text.count(":") < 2 or "::" in text or text.startswith("["):
+                raise noAddress from error
+            raise ValueError(f"not an endpoint ({error}): {text}") from error
+        return _NamedEndpoint(text, endpoint)
+    return _hostEndpoint(reactor, host, port, timeout)
+
+
+def _hostEndpoint(
+    reactor: Any, host: str, port: int, timeout: float
+) -> IStreamClientEndpoint:
+    endpoint = HostnameEndpoint(reactor, host, port, timeout)
+    return _NamedEndpoint(_join(host, port), endpoint)
+
+
+def _join(host: str, port: object) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@implementer(IStreamClientEndpoint)
+class _NamedEndpoint:
+    """
+    An endpoint that knows what to call itself.
+    """
+
+    def __init__(self, name: str, endpoint: IStreamClientEndpoint) -> None:
+        self._name = name
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        @see: L{IStreamClientEndpoint.connect}
+        """
+        return self._endpoint.connect(protocolFactory)
+
+    def __str__(self) -> str:
+        return self._name

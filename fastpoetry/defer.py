@@ -1,0 +1,103 @@
+"""
+Several Deferreds waited for by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, FirstError
+from twisted.python.failure import Failure
+
+
+class FirstErrorByKey(FirstError):
+    """
+    The first error in a L{DeferredDict} with C{fireOnOneErrback}.
+
+    @ivar subFailure: the failure.
+
+    @ivar key: the key of the Deferred that failed.
+
+    @ivar index: which one that is in the order of the keys, from 0.
+    """
+
+    def __init__(self, failure: Failure, index: int, key: Hashable) -> None:
+        super().__init__(failure, index)
+        self.key = key
+
+    def __repr__(self) -> str:
+        return f"FirstErrorByKey[{self.key!r}, {self.subFailure.value!r}]"
+
+    def __str__(self) -> str:
+        return f"FirstErrorByKey[{self.key!r}, {self.subFailure}]"
+
+
+class DeferredDict(Deferred[Any]):
+    """
+    What L{DeferredList} is to a list, for a C{dict}: keys take the place of
+    positions.
+
+    It fires once every Deferred has fired, with a C{dict} in which each key has
+    its C{(success, result)}: C{(True, value)} or C{(False, failure)}.  The keys
+    stand in the order in which they were given, whichever fires first.  With no
+    Deferreds at all it has fired, with an empty C{dict}, when it is made.
+
+    With C{fireOnOneCallback}, it fires as soon as one succeeds, with the tuple
+    C{(value, key)}; if none does, with the C{dict}.  With no Deferreds it then
+    never fires.
+
+    With C{fireOnOneErrback}, it fails as soon as one fails, with a
+    L{FirstErrorByKey}.
+
+    In both cases the others go on, and what becomes of them changes nothing here.
+
+    Each Deferred keeps its result for callbacks that are added to it later.  With
+    C{consumeErrors}, one that failed goes on with L{None} instead, so that its
+    failure is not logged as unhandled.
+
+    To cancel it cancels every Deferred that has not fired, and it fires with what
+    comes of that.  Once it has fired, to cancel it does nothing to them.
+    """
+
+    def __init__(
+        self,
+        deferreds: Mapping[Any, Deferred[Any]],
+        fireOnOneCallback: bool = False,
+        fireOnOneErrback: bool = False,
+        consumeErrors: bool = False,
+    ) -> None:
+        """
+        @param deferreds: what to wait for, by key.  Keys that are added or removed
+            later make no difference.
+        """
+        super().__init__()
+        self._keys = tuple(deferreds)
+        self._list: Deferred[Any] = DeferredList(
+            list(deferreds.values()),
+            fireOnOneCallback=fireOnOneCallback,  # type: ignore[call-overload]
+            fireOnOneErrback=fireOnOneErrback,
+            consumeErrors=consumeErrors,
+        )
+        self._list.addCallbacks(self._fire, self._failFirst)
+
+    def _fire(self, result: Any) -> None:
+        if isinstance(result, list):
+            self.callback(dict(zip(self._keys, result)))
+        else:
+            value, index = result
+            self.callback((value, self._keys[index]))
+
+    def _failFirst(self, failure: Failure) -> None:
+        first: Any = failure.value
+        key = self._keys[first.index]
+        self.errback(FirstErrorByKey(first.subFailure, first.index, key))
+
+    def cancel(self) -> None:
+        """
+        Cancel every Deferred that has not fired, unless this has.
+        """
+        if self.called:
+            super().cancel()
+        else:
+            self._list.cancel()

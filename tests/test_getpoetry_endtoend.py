@@ -1,0 +1,244 @@
+"""
+A few tests with real C{get-poetry} processes.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from fastpoetry import __version__
+from tests.processes import DEADLINE, POEM, ROOT, Ground, findCommand
+
+COMMAND = [sys.executable, "-c", "from fastpoetry.getpoetry import run; run()"]
+
+# More than the kernels of both sides and a pipe hold.
+LONG = b"".join(b"verse %d\n" % number for number in range(1_000_000))
+
+
+class GetPoetryTests(SynchronousTestCase):
+    """
+    Tests of the command, with servers that are played by the test.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a place to run commands in.
+        """
+        self.ground = Ground(self.addCleanup)
+
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+        """
+        Start the command.
+
+        @param options: as for C{Popen}.
+        """
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        child = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            cwd=self.ground.path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            **streams,
+        )
+        self.addCleanup(self.end, child)
+        return child
+
+    def end(self, child: subprocess.Popen[bytes]) -> None:
+        """
+        Leave nothing behind.
+        """
+        child.kill()
+        child.communicate()
+
+    def listen(self) -> tuple[int, socket.socket]:
+        """
+        Listen on a port that the system chooses.
+        """
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        listener.settimeout(DEADLINE)
+        return listener.getsockname()[1], listener
+
+    def accept(self, listener: socket.socket) -> socket.socket:
+        """
+        Wait for a reader.
+        """
+        reader, _ = listener.accept()
+        self.addCleanup(reader.close)
+        reader.settimeout(DEADLINE)
+        return reader
+
+    def assertEnds(
+        self, child: subprocess.Popen[bytes], status: int, stdout: bytes, stderr: str
+    ) -> None:
+        """
+        Assert that the command ends so.
+        """
+        out, errors = child.communicate(timeout=DEADLINE)
+        self.assertEqual(errors.decode(), stderr)
+        self.assertEqual(child.returncode, status)
+        self.assertEqual(out, stdout)
+
+    def test_installed(self) -> None:
+        """
+        The command is installed.
+        """
+        path = findCommand("get-poetry")
+        version = subprocess.run([path, "--version"], stdout=subprocess.PIPE).stdout
+        self.assertEqual(version.decode(), f"get-poetry {__version__}\n")
+
+    def test_server(self) -> None:
+        """
+        Poems come from our own server, over TCP and a UNIX socket.
+        """
+        server = self.ground.foreground(
+            "twistd -n --pidfile= fastpoetry --port 0 --endpoint unix:poem.sock "
+            "--poem poem.txt"
+        )
+        (port,) = server.ports
+        child = self.start(port, f"127.0.0.1:{port}", "unix:poem.sock")
+        self.assertEnds(child, 0, POEM * 3, "")
+        server.stop()
+
+    def test_failures(self) -> None:
+        """
+        Servers that refuse, that send half a poem and reset, and that send half
+        and nothing more, are each told in a line; whole poems are printed.
+        """
+        refusing = socket.socket()
+        self.addCleanup(refusing.close)
+        refusing.bind(("127.0.0.1", 0))
+        (
+            refused,
+            (half, halfListener),
+            (stall, stallListener),
+            (good, goodListener),
+        ) = (
+            refusing.getsockname()[1],
+            self.listen(),
+            self.listen(),
+            self.listen(),
+        )
+        ports = [refused, half, stall, good]
+        child = self.start("--timeout", 3, *(f"127.0.0.1:{port}" for port in ports))
+        self.accept(stallListener).sendall(b"half a p")
+        with self.accept(halfListener) as resetting:
+            resetting.sendall(LONG)  # then some of it has been read
+            resetting.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        with self.accept(goodListener) as whole:
+            whole.sendall(LONG)
+        out, errors = child.communicate(timeout=DEADLINE)
+        for port, reason in [
+            (refused, "Connection refused, 0 bytes"),
+            (half, "Connection lost before the end, [1-9][0-9]* bytes"),
+            (stall, "nothing came for 3 seconds, 8 bytes"),
+        ]:
+            line = rf"(?m)^get-poetry: 127\.0\.0\.1:{port}: {reason} received$"
+            self.assertRegex(errors.decode(), line)
+        self.assertEqual(errors.count(b"\n"), 3)
+        self.assertEqual(child.returncode, 1)
+        self.assertEqual(out, LONG)
+
+    def test_usage(self) -> None:
+        """
+        A mistake on the command line ends with status 2.
+        """
+        self.assertEnds(
+            self.start("10000x"),
+            2,
+            b"",
+            "usage: get-poetry [options] [HOST:]PORT ...\n"
+            "get-poetry: error: not a port number from 1 to 65535: 10000x\n",
+        )
+
+    def test_brokenPipe(self) -> None:
+        """
+        A process whose output is no longer read ends by SIGPIPE, and quietly.
+        """
+        port, listener = self.listen()
+        child = self.start(port)
+        with self.accept(listener) as reader:
+            reader.sendall(LONG)
+        assert child.stdout is not None and child.stderr is not None
+        self.assertEqual(child.stdout.read(1), b"v")
+        child.stdout.close()
+        self.assertEqual(child.wait(DEADLINE), -signal.SIGPIPE)
+        self.assertEqual(child.stderr.read(), b"")
+
+    def test_signals(self) -> None:
+        """
+        SIGINT and SIGTERM end the process, also while it waits for a server, or
+        for somebody to read its output, and quietly.
+        """
+        port, listener = self.listen()
+        waiting = self.start(port)
+        self.accept(listener).sendall(b"half")
+        writing = self.start(port)
+        with self.accept(listener) as reader:
+            reader.sendall(LONG)
+        assert writing.stdout is not None
+        self.assertEqual(writing.stdout.read(1), b"v")
+        waiting.send_signal(signal.SIGTERM)
+        writing.send_signal(signal.SIGINT)
+        self.assertEnds(waiting, -signal.SIGTERM, b"", "")
+        self.assertEqual(writing.wait(DEADLINE), -signal.SIGINT)
+        assert writing.stderr is not None
+        self.assertEqual(writing.stderr.read(), b"")
+
+    def test_noSpace(self) -> None:
+        """
+        Output that cannot be written, or that is closed, is told in a sentence.
+        """
+        port, listener = self.listen()
+        with open("/dev/full", "wb") as full:
+            child = self.start(port, stdout=full)
+        with self.accept(listener) as reader:
+            reader.sendall(POEM)
+        _, errors = child.communicate(timeout=DEADLINE)
+        self.assertEqual(
+            errors,
+            b"get-poetry: cannot write to standard output: No space left on device\n",
+        )
+        self.assertEqual(child.returncode, 1)
+        closed = subprocess.run(
+            ["sh", "-c", '"$@" >&-', "sh", *COMMAND, str(port)],
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            timeout=DEADLINE,
+        )
+        self.assertEqual(closed.stderr, b"get-poetry: standard output is closed\n")
+        self.assertEqual(closed.returncode, 1)
+
+    def test_progress(self) -> None:
+        """
+        On a terminal, the progress is shown until all is done, and poems go to
+        where they should.
+        """
+        port, listener = self.listen()
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        child = self.start(port, stderr=slave)
+        os.close(slave)
+        reader = self.accept(listener)
+        reader.sendall(b"half")
+        shown = b""
+        while b"poems: 0 of 1, 4 bytes, 1 s" not in shown:
+            shown += os.read(master, 2**16)
+        reader.close()
+        self.assertEqual(child.communicate(timeout=DEADLINE)[0], b"half")
+        self.assertEqual(child.returncode, 0)
+        last = os.read(master, 2**16)
+        while not last.endswith(b" \r"):
+            last += os.read(master, 2**16)
+        self.assertNotIn(b"\n", shown + last)

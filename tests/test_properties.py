@@ -1,0 +1,743 @@
+"""
+Properties of L{fastpoetry.protocol} and L{fastpoetry.accept} that hold whatever
+happens, in whatever order: Hypothesis chooses what happens.
+
+Every run of these tests is the same as the last.  For a long run, which is
+different each time, say how many examples of each property it is to try::
+
+    FASTPOETRY_EXAMPLES=100000 python -m twisted.trial tests.test_properties
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.tcp import Port
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from fastpoetry import accept
+from fastpoetry.accept import RESERVE, Acceptor
+from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
+from fastpoetry.protocol import PoetryFactory
+from fastpoetry.server import PoetryServer
+from tests import test_accept
+from tests.support import Reactor, StaticSource, Wire
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+# Every poem is a part of this, so that it need not be made byte by byte.
+POETRY = random.Random(865).randbytes(2**22)
+
+# The transport reads so many bytes at once, and may be so far beyond a dose.
+READ = 2**16
+
+# Clocks count in floats.
+BIT = 1e-6
+
+
+def tries(count: int) -> Callable[[Test], Test]:
+    """
+    Say how many examples a property is tried with.
+    """
+    wanted = os.environ.get("FASTPOETRY_EXAMPLES")
+    profile = settings(
+        max_examples=int(wanted or count),
+        derandomize=wanted is None,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),  # machines are busy at times
+    )
+
+    def decorate(test: Test) -> Test:
+        @wraps(test)
+        def run(self: SynchronousTestCase) -> None:
+            try:
+                profile(test)(self)
+            except Exception as error:
+                # The smallest example is in the notes, which trial does not show.
+                notes = getattr(error, "__notes__", [])
+                raise self.failureException("\n".join([str(error), *notes])) from error
+
+        return cast(Test, run)
+
+    return decorate
+
+
+class Plan(NamedTuple):
+    """
+    What is settled of a reader before it connects.
+
+    @ivar start: where in L{POETRY} its poem begins.
+
+    @ivar size: how long its poem is.
+
+    @ivar comes: when the source gives the poem: C{"at once"}, C{"later"} (by the
+        operation C{answer}, or never), or C{"fails"}.
+
+    @ivar room: how many bytes the kernel holds for it at first.
+
+    @ivar isKeen: whether it goes on to take what there is, in the end, or just
+        stops to do anything.
+
+    @ivar isPolite: whether it half-closes when it has everything.
+    """
+
+    start: int
+    size: int
+    comes: str
+    room: int
+    isKeen: bool
+    isPolite: bool
+
+
+class Reader:
+    """
+    A reader, and what must be true of it at every moment.
+    """
+
+    def __init__(
+        self,
+        test: SynchronousTestCase,
+        plan: Plan,
+        factory: PoetryFactory,
+    ) -> None:
+        """
+        Connect.
+        """
+        self.test = test
+        self.plan = plan
+        self.factory = factory
+        now = factory.reactor.seconds()
+        self.poem = POETRY[plan.start : plan.start + plan.size]
+        self.hasPoem = plan.comes == "at once"
+        self.failed = plan.comes == "fails"
+        self.hasEnded = False
+        self.cancelled: list[Any] = []
+        self.coming: Deferred[bytes] = Deferred(self.cancelled.append)
+        self.taken = 0
+        self.progress = (0, 0)
+        self.progressAt = now
+        self.wholeAt: float | None = None  # when it had the whole poem and its end
+        self.goneAt: float | None = None
+        self.heard: list[tuple[float, int]] = []  # what the server read, and when
+        self.restAt = now  # when the server last read, or had nothing to read
+        self.isLeft = False  # something to read
+        answers = {"at once": self.poem, "later": self.coming}
+        factory.source = StaticSource(
+            answers.get(plan.comes, RuntimeError("the dog ate it"))
+        )
+        self.wire = Wire(factory, plan.room)
+        self.socket = self.wire.socket
+
+    @property
+    def isWaiting(self) -> bool:
+        """
+        Whether the source has neither given its poem nor failed.
+        """
+        return not (self.hasPoem or self.failed)
+
+    @property
+    def isReading(self) -> bool:
+        """
+        Whether the server reads what it sends.
+        """
+        return self.wire.transport in self.wire.reactor.getReaders()
+
+    def take(self, size: int) -> None:
+        """
+        Its kernel acknowledges so many bytes.
+        """
+        if not self.socket.broken:
+            self.wire.take(size)
+
+    def say(self, size: int) -> None:
+        """
+        It sends so many bytes.
+        """
+        if not self.hasEnded and not self.socket.broken and size:
+            self.wire.say(b"x" * size)
+
+    def halfClose(self) -> None:
+        """
+        It says no more, which is the end if it has the whole poem already and is
+        being read.
+        """
+        if not self.hasEnded and not self.socket.broken:
+            self.hasEnded = True
+            isLast = self.isReading and self.wholeAt is not None
+            self.wire.halfClose()
+            if isLast:
+                self.test.assertTrue(self.wire.gone)
+
+    def reset(self) -> None:
+        """
+        It goes.
+        """
+        self.wire.reset()
+
+    def room(self, size: int) -> None:
+        """
+        From now on the kernel holds so many bytes.
+        """
+        self.socket.capacity = size
+
+    def answer(self, isThere: bool) -> None:
+        """
+        A poem that comes later comes now, or fails.
+        """
+        if self.isWaiting and not self.cancelled:
+            self.hasPoem, self.failed = isThere, not isThere
+            self.progressAt = self.factory.reactor.seconds()
+            if isThere:
+                self.coming.callback(self.poem)
+            else:
+                self.coming.errback(RuntimeError("the dog ate it"))
+
+    def check(self, isAborted: bool) -> None:
+        """
+        See that all is as it must be.
+
+        @param isAborted: whether the server may have aborted it by now.
+        """
+        now = self.factory.reactor.seconds()
+        new = self.socket.taken[self.taken :]
+        self.test.assertEqual(new, self.poem[self.taken :][: len(new)])
+        self.taken += len(new)
+        if self.hasPoem and not self.socket.broken:
+            isWhole = self.taken == len(self.poem)
+            self.test.assertEqual(self.socket.seen == "clean", isWhole)
+        self.checkTime(now)
+        self.checkInput(now)
+        if self.wire.gone and self.goneAt is None:
+            self.goneAt = now
+            self.checkEnd(now, isAborted)
+        elif not self.wire.gone:
+            progress = (self.taken, len(self.socket.held))
+            if progress != self.progress:
+                self.progress, self.progressAt = progress, now
+            if self.wholeAt is None and self.socket.seen:
+                self.wholeAt = now
+            self.test.assertIn(self.wire.protocol, self.factory.connections)
+
+    def checkTime(self, now: float) -> None:
+        """
+        A connection ends in time, once there is a poem.  What the reader took
+        last is found out a look late, and that the deadline has come since then,
+        another.
+        """
+        timeout = self.factory.timeout
+        if self.goneAt is not None or self.isWaiting:
+            return
+        if self.wholeAt is None:
+            since, limit = self.progressAt, timeout + 2 * timeout / LOOKS
+        else:
+            since, limit = self.wholeAt, max(2 * LINGER, timeout / LOOKS)
+        self.test.assertLessEqual(now - since, limit + BIT)
+
+    def checkInput(self, now: float) -> None:
+        """
+        What a reader sends is read, a whole dose of it at a time, and no more.
+        """
+        new = self.socket.heard - sum(size for _, size in self.heard)
+        self.heard.append((now, new))
+        recent = [size for at, size in self.heard if at > now - DOSE_PAUSE + BIT]
+        self.test.assertLess(sum(recent), DOSE + READ)
+        isLeft = any(self.socket.said) and not self.wire.gone
+        if self.isLeft:
+            self.test.assertLess(now - self.restAt, DOSE_PAUSE + BIT)
+            if new and isLeft:
+                self.test.assertGreaterEqual(new, DOSE)
+        if new or not isLeft:
+            self.restAt = now
+        self.isLeft = isLeft
+
+    def checkEnd(self, now: float, isAborted: bool) -> None:
+        """
+        A reader has all of its poem and sees a clean end, or it sees a reset,
+        and there was a reason for it; either way nothing is left.
+        """
+        reactor, timeout = self.wire.reactor, self.factory.timeout
+        self.test.assertNotIn(self.wire.protocol, self.factory.connections)
+        self.test.assertNotIn(
+            self.wire.transport, reactor.getReaders() + reactor.getWriters()
+        )
+        self.test.assertEqual(len(self.cancelled), self.isWaiting)
+        if self.socket.broken:
+            return
+        if self.socket.seen == "reset":
+            isStalled = self.hasPoem and now - self.progressAt >= timeout
+            self.test.assertTrue(self.failed or isAborted or isStalled)
+            return
+        self.test.assertEqual(self.socket.seen, "clean")
+        self.test.assertTrue(self.hasPoem)
+        if not self.hasEnded and not isAborted:
+            since = now if self.wholeAt is None else self.wholeAt
+            linger = min(LINGER, timeout / LOOKS)
+            self.test.assertGreaterEqual(now - since, linger - BIT)
+
+    def outcome(self) -> tuple[Any, ...]:
+        """
+        What has become of it.
+        """
+        return self.taken, self.socket.seen, self.goneAt, self.socket.heard
+
+
+class Play:
+    """
+    A server, its readers, and the clock.
+    """
+
+    def __init__(
+        self,
+        test: SynchronousTestCase,
+        plans: list[Plan],
+        timeout: float,
+        grace: float,
+    ) -> None:
+        self.test = test
+        self.plans = plans
+        self.reactor = Reactor()
+        self.factory = PoetryFactory(StaticSource(b""), timeout, self.reactor)
+        self.server = PoetryServer(
+            "tcp:17", self.factory, grace=grace, reactor=self.reactor
+        )
+        self.server.startService()
+        self.readers: dict[int, Reader] = {}
+        self.stopped: list[None] = []
+        self.abortAt: float | None = None
+
+    def run(self, operations: list[tuple[Any, ...]], pace: float) -> None:
+        """
+        Do all operations, and then see the readers to their ends.
+
+        @param pace: after which part of their deadline keen readers take
+            something again.
+        """
+        for name, *arguments in operations:
+            getattr(self, name)(*arguments)
+            self.settle()
+        for part in range(6, 0, -1):
+            self.takeOn(part)
+            self.waitPart(pace)
+        for reader in self.readers.values():
+            reader.answer(False)
+            if reader.plan.isPolite:
+                reader.halfClose()
+        self.settle()
+        self.waitPart(1.5)
+        self.wait(2 * LINGER)
+        for reader in self.readers.values():
+            self.test.assertTrue(reader.wire.gone)
+        self.stop()
+        self.settle()
+        self.test.assertEqual(self.test.flushLoggedErrors(), [])
+
+    def takeOn(self, part: int) -> None:
+        """
+        Every keen reader takes one of so many equal parts of what is left for it.
+        """
+        for reader in self.readers.values():
+            if reader.plan.isKeen:
+                reader.answer(True)
+                left = len(reader.poem) - reader.taken
+                reader.room(max(reader.socket.capacity, left))
+                reader.wire.turn()
+                reader.take(max(1, left // part))
+        self.settle()
+
+    def reader(self, index: int, name: str, *arguments: Any) -> None:
+        """
+        A reader does something.  Before anything else, it connects.
+        """
+        if index not in self.readers and index < len(self.plans):
+            if self.abortAt is not None:
+                return
+            self.readers[index] = Reader(self.test, self.plans[index], self.factory)
+        if index in self.readers:
+            getattr(self.readers[index], name)(*arguments)
+
+    def wait(self, seconds: float) -> None:
+        """
+        Time passes, and everybody has a turn whenever something was due.
+        """
+        until = self.reactor.seconds() + seconds
+        while True:
+            due = [call.getTime() for call in self.reactor.getDelayedCalls()]
+            # Not a sum of differences: times are compared between two plays.
+            self.reactor.rightNow = min([until, *due])
+            self.settle()
+            if self.reactor.seconds() >= until:
+                break
+
+    def waitPart(self, part: float) -> None:
+        """
+        Such a part of the deadline passes.
+        """
+        self.wait(part * self.factory.timeout)
+
+    def stop(self) -> None:
+        """
+        The server stops.
+        """
+        if self.abortAt is None:
+            self.abortAt = self.reactor.seconds() + self.server.grace
+            self.server.stopService().addCallback(self.stopped.append)
+
+    def abort(self) -> None:
+        """
+        The server, which stops, is told again.
+        """
+        if self.abortAt is not None:
+            self.abortAt = self.reactor.seconds()
+            self.server.abort()
+
+    def settle(self) -> None:
+        """
+        Give everybody a turn, then check everything.
+        """
+        self.reactor.advance(0)
+        for reader in self.readers.values():
+            reader.wire.turn()
+        now = self.reactor.seconds()
+        isAborted = self.abortAt is not None and now >= self.abortAt
+        for reader in self.readers.values():
+            reader.check(isAborted)
+        areGone = all(reader.wire.gone for reader in self.readers.values())
+        self.test.assertEqual(len(self.factory.connections) == 0, areGone)
+        if areGone:
+            self.test.assertEqual(self.reactor.getDelayedCalls(), [])
+            self.test.assertEqual(self.reactor.getReaders(), [])
+            self.test.assertEqual(self.reactor.getWriters(), [])
+        if self.abortAt is not None:
+            self.test.assertEqual(self.stopped, [None] if areGone else [])
+            self.test.assertTrue(areGone or not isAborted)
+
+
+SIZES = st.one_of(
+    st.integers(0, 3000),
+    st.sampled_from([READ - 1, READ, READ + 1, DOSE - 1, DOSE, DOSE + 1, 2**20]),
+)
+FLOODS = st.one_of(SIZES, st.sampled_from([DOSE, 3 * DOSE]))
+ROOMS = st.one_of(SIZES, st.just(2**22))
+PLANS = st.builds(
+    Plan,
+    st.integers(0, 1000),
+    st.one_of(SIZES, st.sampled_from([2 * READ, 2 * READ + 1, 2**21 + 7])),
+    st.sampled_from([*["at once"] * 6, *["later"] * 3, "fails"]),
+    ROOMS,
+    st.booleans(),
+    st.booleans(),
+)
+TIMEOUTS = st.sampled_from([40.0, 60.0, 1.0, 7.3])
+GRACES = st.sampled_from([30.0, 0.0, 5.0, 200.0])
+SECONDS = st.sampled_from([0.0, DOSE_PAUSE, 1.0, LINGER, 2 * LINGER])
+PARTS = st.one_of(st.sampled_from([0.1, 0.25, 0.5, 0.99, 1.0]), st.floats(0, 1.3))
+PACES = st.sampled_from([0.0, 0.5, 0.99])
+_ARGUMENTS: dict[str, list[st.SearchStrategy[Any]]] = {
+    "take": [SIZES],
+    "say": [FLOODS],
+    "room": [ROOMS],
+    "answer": [st.booleans()],
+    "halfClose": [],
+    "reset": [],
+}
+# What happens more often than other things stands here more than once.
+_NAMES = [*["take"] * 14, *["say", "room", "answer"] * 6, *["halfClose"] * 4, "reset"]
+
+
+def operations(readers: int) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    """
+    @return: what may happen to so many readers and their server.
+    """
+    reader = st.sampled_from(_NAMES).flatmap(
+        lambda name: st.tuples(
+            st.just("reader"),
+            st.integers(0, readers - 1),
+            st.just(name),
+            *_ARGUMENTS[name],
+        )
+    )
+    wait = st.one_of(
+        st.tuples(st.just("wait"), SECONDS), st.tuples(st.just("waitPart"), PARTS)
+    )
+    stop = st.sampled_from([("stop",), ("stop",), ("abort",)])
+    each = st.sampled_from([reader] * 10 + [wait] * 6 + [stop]).flatmap(lambda one: one)
+    # By itself a list would seldom have more than ten.
+    return st.one_of(st.lists(each), st.lists(each, min_size=15, max_size=40))
+
+
+class ProtocolProperties(SynchronousTestCase):
+    """
+    Properties of L{fastpoetry.protocol.PoetryProtocol} over TCP.
+    """
+
+    @tries(200)
+    @given(PLANS, operations(1), TIMEOUTS, GRACES, PACES)
+    def test_reader(
+        self,
+        plan: Plan,
+        operations: list[tuple[Any, ...]],
+        timeout: float,
+        grace: float,
+        pace: float,
+    ) -> None:
+        """
+        Whatever a reader, its kernel, the source of the poem and the operator
+        do: the reader has the beginning of the poem, sees a clean end only with
+        all of it, is cut short only for a reason, and then by a reset; it is
+        read a dose at a time; its connection ends in time, and leaves nothing.
+        """
+        Play(self, [plan], timeout, grace).run(operations, pace)
+
+    @tries(120)
+    @given(
+        st.lists(PLANS, min_size=2, max_size=3), operations(3), TIMEOUTS, GRACES, PACES
+    )
+    def test_company(
+        self,
+        plans: list[Plan],
+        operations: list[tuple[Any, ...]],
+        timeout: float,
+        grace: float,
+        pace: float,
+    ) -> None:
+        """
+        All that is as true of readers in company, and each fares exactly as it
+        would alone.
+        """
+        company = Play(self, plans, timeout, grace)
+        company.run(operations, pace)
+        for index, reader in company.readers.items():
+            alone = Play(self, plans, timeout, grace)
+            own = [
+                operation
+                for operation in operations
+                if operation[0] != "reader" or operation[1] == index
+            ]
+            alone.run(own, pace)
+            self.assertEqual(reader.outcome(), alone.readers[index].outcome())
+
+
+class Listener:
+    """
+    An L{Acceptor} on a real port, and the readers that connect to it.
+    """
+
+    def __init__(self, reactor: Any, limit: int | None) -> None:
+        """
+        Listen on a port that the system chooses.
+        """
+        self.reactor = reactor
+        self.limit = limit
+        self.readers: list[socket.socket] = []
+        self.waiting = 0
+        self.factory = test_accept.CountedFactory()
+        self.connections = self.factory.connections
+        self.port = Port(0, self.factory, interface="127.0.0.1", reactor=reactor)
+        self.port.startListening()
+        self.acceptor = Acceptor(self.port, self.factory, limit, reactor)
+        self.acceptor.start()
+
+    @property
+    def isReading(self) -> bool:
+        """
+        Whether the reactor will let more readers in.
+        """
+        return self.acceptor in self.reactor.getReaders()
+
+    def room(self, share: int) -> int:
+        """
+        How many more readers there may be.
+        """
+        limit = share if self.limit is None else self.limit
+        return max(0, limit - len(self.connections))
+
+    def connect(self, count: int) -> None:
+        """
+        So many readers connect.
+        """
+        address = self.port.socket.getsockname()
+        for _ in range(count):
+            self.readers.append(socket.create_connection(address, 30))
+        self.waiting += count
+
+    def leave(self, count: int) -> None:
+        """
+        So many connections are lost.
+        """
+        for protocol in list(self.connections)[:count]:
+            peer: Any = protocol.transport
+            name = peer.getHandle().getpeername()
+            peer.connectionLost(Failure(ConnectionDone()))
+            (reader,) = (one for one in self.readers if one.getsockname() == name)
+            self.readers.remove(reader)
+            reader.close()
+
+    def refused(self) -> int:
+        """
+        How many readers see an end that are in, or wait.
+        """
+        count = 0
+        for reader in self.readers:
+            reader.setblocking(False)
+            try:
+                reader.recv(1)
+                count += 1
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """
+        Stop to listen.
+        """
+        self.acceptor.stop()
+        self.port.connectionLost(Failure(ConnectionDone()))
+
+    def end(self) -> None:
+        """
+        Let everybody go.
+        """
+        if self.port.connected:
+            self.close()
+        for reader in self.readers:
+            reader.close()
+        for protocol in self.connections:
+            transport: Any = protocol.transport
+            transport.connectionLost(Failure(ConnectionDone()))
+
+
+LIMITS = st.one_of(st.none(), st.integers(1, 4))
+ACCEPTOR_OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("connect"), st.integers(0, 1), st.integers(1, 6)),
+        st.tuples(st.just("leave"), st.integers(0, 1), st.integers(1, 4)),
+        st.tuples(st.just("turn"), st.integers(0, 1)),
+        st.tuples(st.just("open"), LIMITS),
+        st.tuples(st.just("close")),
+    ),
+    max_size=25,
+)
+
+
+class AcceptorProperties(SynchronousTestCase):
+    """
+    Properties of L{Acceptor}, on real listening sockets and a reactor in memory.
+    """
+
+    @tries(80)
+    @given(st.integers(0, 9), LIMITS, ACCEPTOR_OPERATIONS)
+    def test_room(
+        self, descriptors: int, limit: int | None, operations: list[tuple[Any, ...]]
+    ) -> None:
+        """
+        Whatever readers do, and though another port opens and closes, there are
+        never more connections than there is room for, a reader who comes in time
+        is never refused, and readers are let in whenever there is room.  (Room
+        that the other port leaves is found as soon as a reader is lost.)
+        """
+        self.patch(accept, "descriptorLimit", lambda: RESERVE + descriptors)
+        self.patch(accept, "TURN", 3)
+        self.descriptors = descriptors
+        self.reactor = Reactor()
+        self.listeners = [Listener(self.reactor, limit)]
+        self.ended: list[Listener] = []
+        self.wasClosed = False
+        try:
+            for name, *arguments in operations:
+                getattr(self, name)(*arguments)
+                self.checkAll()
+            self.serveAll()
+        finally:
+            for listener in self.listeners + self.ended:
+                listener.end()
+
+    def share(self) -> int:
+        """
+        The share of a port that has no limit of its own.
+        """
+        return max(1, self.descriptors // len(self.listeners))
+
+    def connect(self, index: int, count: int) -> None:
+        """
+        Readers connect to one of the ports.
+        """
+        for listener in self.listeners[index:][:1]:
+            listener.connect(count)
+
+    def leave(self, index: int, count: int) -> None:
+        """
+        Some of those who are in leave.
+        """
+        for listener in self.listeners[index:][:1]:
+            if listener.connections:
+                self.wasClosed = False
+            listener.leave(count)
+
+    def turn(self, index: int) -> None:
+        """
+        The reactor lets readers in, a turn's worth or as many as there is room
+        for.
+        """
+        for listener in self.listeners[index:][:1]:
+            if listener.isReading:
+                expected = min(listener.waiting, listener.room(self.share()), 3)
+                before = len(listener.connections)
+                listener.acceptor.doRead()
+                self.assertEqual(len(listener.connections) - before, expected)
+                listener.waiting -= expected
+                self.assertEqual(listener.isReading, listener.room(self.share()) > 0)
+
+    def open(self, limit: int | None) -> None:
+        """
+        A second port opens.
+        """
+        if len(self.listeners) == 1:
+            self.listeners.append(Listener(self.reactor, limit))
+
+    def close(self) -> None:
+        """
+        The second port closes: who waits is let in, as far as there is room.
+        """
+        if len(self.listeners) == 2:
+            listener = self.listeners[1]
+            expected = min(listener.waiting, listener.room(self.share()))
+            before = len(listener.connections)
+            listener.close()
+            self.assertEqual(len(listener.connections) - before, expected)
+            self.assertFalse(listener.isReading)
+            self.assertEqual(listener.refused(), listener.waiting - expected)
+            self.ended.append(self.listeners.pop())
+            self.wasClosed = True
+
+    def checkAll(self) -> None:
+        """
+        Nobody is refused, and the reactor lets readers in if there is room.
+        """
+        for listener in self.listeners:
+            self.assertEqual(listener.refused(), 0)
+            if listener.room(self.share()) and not self.wasClosed:
+                self.assertTrue(listener.isReading)
+
+    def serveAll(self) -> None:
+        """
+        Everybody who waits is let in in the end.
+        """
+        for index, listener in enumerate(self.listeners):
+            while listener.waiting:
+                self.turn(index)
+                self.leave(index, 2)
+                self.checkAll()

@@ -1,0 +1,123 @@
+"""
+Tests of L{fastpoetry.transformtap}, and of the plugin that leads to it.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python import usage
+from twisted.python._shellcomp import ZshArgumentsGenerator
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from fastpoetry import transformtap
+from fastpoetry.daemon import DaemonService
+from fastpoetry.server import PoetryServer
+from fastpoetry.transform import TRANSFORMS, TransformService
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    Tests of L{transformtap.Options}.
+    """
+
+    def parse(self, *arguments: str) -> transformtap.Options:
+        """
+        Parse options.
+        """
+        options = transformtap.Options()
+        options.parseOptions(arguments)
+        return options
+
+    def test_defaults(self) -> None:
+        """
+        Nothing is needed.
+        """
+        options = self.parse()
+        self.assertEqual(options.descriptions, ["tcp:10000:interface=localhost"])
+        self.assertEqual(options["max-length"], 2**20)
+        self.assertEqual(options["timeout"], 60)
+
+    def test_refused(self) -> None:
+        """
+        What cannot be is refused in one plain sentence with the value.
+        """
+        for value in ("0", "-1", "1M", ""):
+            error = self.assertRaises(
+                usage.UsageError, self.parse, "--max-length", value
+            )
+            sentence = f"not a whole number above 0: {value}"
+            self.assertTrue(str(error).endswith(sentence), str(error))
+
+    def test_help(self) -> None:
+        """
+        The help has the names of all transforms.
+        """
+        text = self.parse().getUsage()
+        for name in TRANSFORMS:
+            self.assertIn(name, text)
+
+    def test_completion(self) -> None:
+        """
+        The shell can complete every option.
+        """
+        output = io.BytesIO()
+        ZshArgumentsGenerator(transformtap.Options(), "twistd", output).write()
+        for option in ("max-length", "endpoint", "timeout"):
+            self.assertIn(f"--{option}", output.getvalue().decode())
+
+
+class MakeServiceTests(SynchronousTestCase):
+    """
+    Tests of L{transformtap.makeService}.
+    """
+
+    def test_tree(self) -> None:
+        """
+        The process comes first, and one table serves on all ports.
+        """
+        options = transformtap.Options()
+        options.parseOptions(
+            [
+                *["-p", "1", "-p", "2", "--max-length", "100", "--timeout", "5"],
+                *["--grace", "6", "--max-connections", "7"],
+            ]
+        )
+        services: Any = transformtap.makeService(options)
+        verifyObject(IService, services)
+        daemon, transforms, *servers = services
+        self.assertIsInstance(daemon, DaemonService)
+        self.assertIsInstance(transforms, TransformService)
+        for number, server in enumerate(servers, 1):
+            self.assertIsInstance(server, PoetryServer)
+            self.assertEqual(server.description, f"tcp:{number}:interface=localhost")
+            self.assertIs(server.factory.service, transforms)
+            self.assertEqual(
+                (server.factory.maxLength, server.factory.timeout), (100, 5.0)
+            )
+            self.assertEqual((server.grace, server.maxConnections), (6.0, 7))
+        self.assertEqual(len(servers), 2)
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    Tests of the plugin.
+    """
+
+    def test_found(self) -> None:
+        """
+        The plugin system finds the command by its name.
+        """
+        (maker,) = (
+            plugin
+            for plugin in getPlugins(IServiceMaker)
+            if plugin.tapname == "poetry-transform"
+        )
+        verifyObject(IServiceMaker, maker)
+        verifyObject(IPlugin, maker)
+        self.assertIs(maker.options, transformtap.Options)
+        self.assertIs(maker.makeService, transformtap.makeService)
