@@ -1,6 +1,6 @@
 """
 What C{twistd} finds.  It loads this file at every start, so it imports nothing of
-ours: C{fastpoetry.tap} is loaded when it is used.
+ours: a tap is loaded when its command is used.
 """
 
 from twisted.application.service import ServiceMaker
