@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import resource
 import socket
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.internet.tcp import Port
@@ -78,9 +78,10 @@ class Acceptor:
         self._connections = factory.connections
         self._limit = limit
         self._reactor = reactor
-        isPlainTCP = type(port) is Port and port.factory is factory
-        if isPlainTCP and isinstance(factory, PoetryFactory):
-            self._lane = FastLane(port, factory, reactor, self._wait)
+        if FastLane.suits(port, factory):
+            self._lane = FastLane(
+                port, cast(PoetryFactory, factory), reactor, self._wait
+            )
 
     def start(self) -> None:
         """

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.delivery import LINGER
+from fastpoetry.delivery import LINGER, DeliveryFactory
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
 
 # The kernel takes a poem of so many bytes at once, for whatever reader: a socket
@@ -88,6 +88,19 @@ class FastLane:
 
     _log = Logger()
 
+    @staticmethod
+    def suits(port: Port, factory: DeliveryFactory) -> bool:
+        """
+        @return: whether the port is one on plain TCP, and the factory does just
+            what this does.
+        """
+        return (
+            type(port) is Port
+            and port.factory is factory
+            and type(factory) is PoetryFactory
+            and factory.protocol is PoetryProtocol
+        )
+
     def __init__(
         self,
         port: Port,
@@ -96,7 +109,7 @@ class FastLane:
         onRoom: Callable[[], None],
     ) -> None:
         """
-        @param port: a port on plain TCP.
+        @param port: a port that L{suits}.
 
         @param factory: the port's.
 

@@ -5,6 +5,7 @@ Tests of L{fastpoetry.lane}.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
+from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -138,9 +141,26 @@ class FastLaneTests(SynchronousTestCase):
         The reactor can read from it.
         """
         verifyObject(IReadDescriptor, self.lane)
+        os.fstat(self.lane.fileno())
         self.assertIn(self.lane, self.reactor.getReaders())
         self.assertEqual(self.lane.logPrefix(), self.port.logPrefix())
         self.lane.connectionLost(Failure(ConnectionDone()))
+
+    def test_suits(self) -> None:
+        """
+        It is for plain TCP, and for a factory that nobody has changed.
+        """
+
+        class Changed(PoetryFactory):
+            pass
+
+        changed = Changed(self.source, reactor=self.reactor)
+        self.assertTrue(FastLane.suits(self.port, self.factory))
+        self.assertFalse(FastLane.suits(Port(0, Factory()), self.factory))
+        self.assertFalse(FastLane.suits(Port(0, changed), changed))
+        self.assertFalse(FastLane.suits(UNIXPort("x", self.factory), self.factory))
+        self.patch(self.factory, "protocol", Protocol)
+        self.assertFalse(FastLane.suits(self.port, self.factory))
 
     def test_wholePoem(self) -> None:
         """
