@@ -40,8 +40,8 @@ class DaemonService(Service):
         does nothing where C{twistd} has no log file to rotate.  Either would kill
         the process otherwise.
 
-      - While the collection stops, SIGTERM and SIGINT abort every L{IAbortable}
-        service, so that a second signal ends the process at once.
+      - A second SIGTERM or SIGINT aborts every L{IAbortable} service, so that it
+        ends the process at once.
 
       - The process gets all the descriptors that it may have.
 
@@ -51,6 +51,7 @@ class DaemonService(Service):
     _log = Logger()
 
     _prepared = False
+    _stopping = False
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -80,20 +81,41 @@ class DaemonService(Service):
         if not self._prepared:
             self.privilegedStartService()
         super().startService()
+        # The reactor sets its own signal handlers when it begins to run.
+        self.reactor.callWhenRunning(self._watchForSecondSignal)
 
     def stopService(self) -> None:
         """
-        From here on, a signal to stop means: at once.
+        From here on, a signal to stop is the second.
         """
         super().stopService()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # A shell that starts a command in the background ignores SIGINT.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                self._onSignal(number, self._abort)
+        self._stopping = True
 
     def _onSignal(self, number: signal.Signals, call: Callable[[], None]) -> None:
         def handle(number: int, frame: FrameType | None) -> None:
             self.reactor.callFromThread(call)
+
+        signal.signal(number, handle)
+
+    def _watchForSecondSignal(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            first = signal.getsignal(number)
+            # A shell that starts a command in the background ignores SIGINT.
+            if callable(first):
+                self._onSecondSignal(number, first)
+
+    def _onSecondSignal(
+        self,
+        number: signal.Signals,
+        first: Callable[[int, FrameType | None], object],
+    ) -> None:
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self._stopping:
+                # Not in this turn, in which the stop may be yet to begin.
+                self.reactor.callFromThread(self.reactor.callLater, 0, self._abort)
+            else:
+                self._stopping = True
+                first(number, frame)
 
         signal.signal(number, handle)
 

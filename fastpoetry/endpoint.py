@@ -42,7 +42,7 @@ def parseEndpoint(
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     # Each kind of endpoint has a parser of its own, with errors of its own.
     except Exception as error:
-        raise ListenError(f"Not an endpoint ({error}): {description}") from error
+        raise ListenError(f"Not an endpoint: {description} ({error})") from error
     return endpoint
 
 

@@ -16,7 +16,7 @@ import errno
 import select
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.internet.tcp import Port, Server
@@ -53,10 +53,8 @@ _LOST = {
 }
 
 
-class _Reader(NamedTuple):
-    connection: socket.socket
-    address: tuple[Any, ...]
-    since: float
+# A connection, the reader's address, and since when it has everything.
+_Reader = tuple[socket.socket, Any, float]
 
 
 class _ReadyProtocol(PoetryProtocol):
@@ -202,7 +200,7 @@ class FastLane:
             if sent == size:
                 fd = connection.fileno()
                 register(fd, select.EPOLLIN)
-                readers[fd] = _Reader(connection, address, now)
+                readers[fd] = connection, address, now
             else:
                 protocol = self._connect(Server, connection, address)
                 protocol.deliver(poem[sent:])
@@ -214,7 +212,7 @@ class FastLane:
         """
         readers, buffer = self._readers, self._buffer
         for fd, _ in self._epoll.poll(0):
-            connection = readers[fd].connection
+            connection, _, _ = readers[fd]
             try:
                 said = connection.recv_into(buffer, 0, socket.MSG_DONTWAIT)
             except OSError:  # it has reset the connection
@@ -230,8 +228,8 @@ class FastLane:
         # The ordinary way has deadlines for those who stay.
         self._sweep = None
         before = self._reactor.seconds() - LINGER
-        for fd, reader in list(self._readers.items()):
-            if reader.since > before:
+        for fd, (_, _, since) in list(self._readers.items()):
+            if since > before:
                 break
             self._handOver(fd)
         if self._readers:

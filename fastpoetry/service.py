@@ -12,7 +12,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from fastpoetry.error import PoemError
+from fastpoetry.error import PoemError, printable
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 
 
@@ -93,6 +93,6 @@ class PoetryService(Service):
                 self.poem = file.read()
             except OSError as error:
                 raise PoemError(f"{error.strerror}: {self.path}") from error
-        self._log.info("loaded a poem from: {path}", path=self.path)
+        self._log.info("loaded a poem from: {path}", path=printable(self.path))
         if not self.poem:
-            self._log.warn("the poem is empty: {path}", path=self.path)
+            self._log.warn("the poem is empty: {path}", path=printable(self.path))

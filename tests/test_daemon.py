@@ -150,17 +150,69 @@ class DaemonServiceTests(SynchronousTestCase):
         self.assertEqual(self.receive(signal.SIGUSR1), [])
         self.assertEqual(rotations, [signal.SIGUSR1])
 
+    def runs(self) -> list[int]:
+        """
+        Start, and let the reactor run, which has handlers of its own.
+
+        @return: the signals that come to those.
+        """
+        stops: list[int] = []
+        self.parent.startService()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: stops.append(number))
+        self.reactor.run()
+        return stops
+
+    def test_firstSignal(self) -> None:
+        """
+        The first signal to stop is the reactor's.
+        """
+        stops = self.runs()
+        self.assertEqual(self.receive(signal.SIGTERM), [])
+        self.assertEqual(stops, [signal.SIGTERM])
+        self.assertAsked()
+
     def test_secondSignal(self) -> None:
         """
-        While the services stop, a signal to stop cuts that short.
+        The second signal to stop aborts all that can be aborted, whichever of
+        the two it is.
         """
-        self.parent.startService()
+        stops = self.runs()
+        self.receive(signal.SIGTERM)
         self.parent.stopService()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.assertEqual(
-                self.receive(number), ["received a second signal, stopping at once"]
-            )
+        self.assertEqual(
+            self.receive(signal.SIGINT), ["received a second signal, stopping at once"]
+        )
+        self.assertAsked("abort")
+        self.receive(signal.SIGTERM)
         self.assertAsked("abort", "abort")
+        self.assertEqual(stops, [signal.SIGTERM])
+
+    def test_twoSignalsAtOnce(self) -> None:
+        """
+        When the second signal comes in the same turn as the first, it takes
+        effect after the stop has begun.
+        """
+        self.runs()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        self.assertAsked()
+        self.reactor.advance(0)
+        self.parent.stopService()
+        self.reactor.advance(0)
+        self.assertAsked("abort")
+
+    def test_stoppedOtherwise(self) -> None:
+        """
+        When the services stop by something else than a signal, the first signal
+        cuts that short.
+        """
+        stops = self.runs()
+        self.parent.stopService()
+        self.receive(signal.SIGTERM)
+        self.assertAsked("abort")
+        self.assertEqual(stops, [])
 
     def test_ignoredInterrupt(self) -> None:
         """
@@ -168,7 +220,7 @@ class DaemonServiceTests(SynchronousTestCase):
         on ignoring it.
         """
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.parent.startService()
+        self.runs()
         self.parent.stopService()
         self.assertEqual(self.receive(signal.SIGINT), [])
         self.assertAsked()

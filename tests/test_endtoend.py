@@ -107,11 +107,11 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
     ),
-    "--poem poem.txt --endpoint bogus:1": "Not an endpoint (...'bogus'): bogus:1",
-    "--poem poem.txt --endpoint tcp:0:x=1": "Not an endpoint (...'x'): tcp:0:x=1",
-    "--poem poem.txt --endpoint tcp:abc": "Not an endpoint (...'abc'): tcp:abc",
-    "--poem poem.txt --endpoint tcp:": "Not an endpoint (...): tcp:",
-    "--poem poem.txt --endpoint ''": "Not an endpoint (...): ",
+    "--poem poem.txt --endpoint bogus:1": "Not an endpoint: bogus:1 (...'bogus')",
+    "--poem poem.txt --endpoint tcp:0:x=1": "Not an endpoint: tcp:0:x=1 (...'x')",
+    "--poem poem.txt --endpoint tcp:abc": "Not an endpoint: tcp:abc (...'abc')",
+    "--poem poem.txt --endpoint tcp:": "Not an endpoint: tcp: (...)",
+    "--poem poem.txt --endpoint ''": "Not an endpoint:  (...)",
     "--poem poem.txt --poem poem.txt --port 0": (
         "2 poems do not go with 1 ports and endpoints"
     ),
@@ -138,9 +138,9 @@ TAC_MISTAKES = [
     ("poetry_file", "po\0em", "Not the name of a file: '{dir}/po"),
     ("port", "{taken}", "Address already in use: tcp:{taken}:interface=localhost"),
     ("port", 70000, ": tcp:70000:interface=localhost"),
-    ("port", "abc", "Not an endpoint (...'abc'): tcp:abc:interface=localhost"),
+    ("port", "abc", "Not an endpoint: tcp:abc:interface=localhost (...'abc')"),
     ("port", -1, ": tcp:-1:interface=localhost"),
-    ("port", "0:x=1", "Not an endpoint (...'x'): tcp:0:x=1:interface=localhost"),
+    ("port", "0:x=1", "Not an endpoint: tcp:0:x=1:interface=localhost (...'x')"),
     ("iface", "203.0.113.77", "requested address: tcp:0:interface=203.0.113.77"),
 ]
 

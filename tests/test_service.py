@@ -137,6 +137,21 @@ class PoetryServiceTests(SynchronousTestCase):
         error = self.assertRaises(PoemError, PoetryService("a\0b").startService)
         self.assertIn("Not the name of a file: ", str(error))
 
+    def test_notUTF8(self) -> None:
+        """
+        A path that is not UTF-8 can be logged, and told.
+        """
+        path = os.fsdecode(os.fsencode(self.path) + b"\xe8")
+        os.rename(self.path, path)
+        service = PoetryService(path)
+        with capturedLogs() as events:
+            service.startService()
+        (line,) = map(formatEvent, events)
+        self.assertEqual(line.encode()[-4:], b"\\xe8")
+        os.remove(path)
+        error = self.assertRaises(PoemError, service.startService)
+        self.assertEqual(str(error).encode()[-4:], b"\\xe8")
+
     def test_nothingLeftOpen(self) -> None:
         """
         A file that is refused is closed again.
