@@ -115,6 +115,8 @@ class Acceptor:
         self._connections.unwatch(self._wait)
         self._all.remove(self)
         self._reactor.removeReader(self)
+        for other in self._all:  # its share is theirs now
+            other._wait()
 
     def _room(self) -> int:
         limit = self._limit

@@ -145,13 +145,13 @@ class DeliveryProtocol(Protocol):
         """
         timeout, now = self.factory.timeout, self.factory.reactor.seconds()
         place = self._file.tell() if self._file else 0
-        progress = (place, self.factory.progress(self.transport.fileno()))
-        if progress != self._progress:
-            self._progress, self._progressAt = progress, now
-        taken = self._ended and not progress[1].pending
-        if taken and (self._readerEnded or self._taken):
+        known = self.factory.progress(self.transport.fileno())
+        if (place, known) != self._progress:
+            self._progress, self._progressAt = (place, known), now
+        taken = self._ended and not known.pending
+        if known.closed or (taken and (self._readerEnded or self._taken)):
             self.transport.loseConnection()
-        elif not taken and now - self._progressAt >= timeout:
+        elif not taken and now >= self._progressAt + timeout:
             self._log.warn(
                 "gave up on {peer}, which took nothing for {timeout} seconds",
                 peer=peerName(self.transport.getPeer()),
@@ -163,7 +163,10 @@ class DeliveryProtocol(Protocol):
             self._lookAgain()
 
     def _lookAgain(self) -> None:
-        wait = self.factory.timeout / LOOKS
+        timeout, now = self.factory.timeout, self.factory.reactor.seconds()
+        wait = timeout / LOOKS
+        if not self._taken:
+            wait = min(wait, self._progressAt + timeout - now)
         if self._ended and self._readerEnded:
             wait = min(wait, self._lastLook)
             self._lastLook *= 2

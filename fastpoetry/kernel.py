@@ -10,10 +10,12 @@ import struct
 import termios
 from typing import NamedTuple
 
-# struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_bytes_acked, which
-# came with Linux 4.1, is the 64-bit number that follows the first 120 bytes.
-_BYTES_ACKED = struct.Struct("=120xQ")
+# struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_state is its first byte,
+# and tcpi_bytes_acked, which came with Linux 4.1, the 64-bit number that follows the
+# first 120.
+_INFO = struct.Struct("=B119xQ")
 _TCP_INFO = getattr(socket, "TCP_INFO", -1)  # -1: no such option, on any kernel
+_TCP_CLOSE = 7  # include/net/tcp_states.h
 
 
 class Progress(NamedTuple):
@@ -25,10 +27,13 @@ class Progress(NamedTuple):
 
     @ivar pending: how many bytes are written to the socket and not yet
         acknowledged; 0 where that is not known.
+
+    @ivar closed: whether the connection is known to be no more, as after a reset.
     """
 
     acknowledged: int
     pending: int
+    closed: bool = False
 
 
 def progress(fd: int) -> Progress:
@@ -40,19 +45,20 @@ def progress(fd: int) -> Progress:
 
     @param fd: the descriptor of a connected stream socket.
     """
-    return Progress(_acknowledged(fd), _pending(fd))
+    state, acknowledged = _info(fd)
+    return Progress(acknowledged, _pending(fd), state == _TCP_CLOSE)
 
 
-def _acknowledged(fd: int) -> int:
+def _info(fd: int) -> tuple[int, int]:
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
     try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
-        (acknowledged,) = _BYTES_ACKED.unpack(info)
+        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size)
+        state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
-        return 0
+        return 0, 0
     finally:
         connection.detach()  # it is the transport's
-    return int(acknowledged)
+    return state, acknowledged
 
 
 def _pending(fd: int) -> int:

@@ -17,9 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+from unittest import SkipTest
+
+from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parent.parent
 POEM = (ROOT / "poetry" / "ecstasy.txt").read_bytes()
@@ -35,11 +39,15 @@ MARK = "FASTPOETRY_TEST_DIRECTORY"
 def findCommand(name: str) -> str:
     """
     Find a command: beside the interpreter first, where C{twistd} is.
+
+    @raise SkipTest: when it is not installed; in CI, where all must be, that is an
+        L{AssertionError}.
     """
     beside = os.path.join(os.path.dirname(sys.executable), name)
     found = shutil.which(beside) or shutil.which(name)
     if found is None:
-        raise AssertionError(f"{name} is not installed")
+        missing = AssertionError if os.environ.get("CI") else SkipTest
+        raise missing(f"{name} is not installed")
     return found
 
 
@@ -215,18 +223,24 @@ class Ground:
         path.write_bytes(content)
         return path
 
-    def writeTac(self, **edits: object) -> None:
+    def writeTac(self, tac: str = "fastpoetry.tac", /, **edits: object) -> None:
         """
-        Write a copy of F{fastpoetry.tac} that serves F{poem.txt} on a port that
-        the system chooses, or what else its settings are edited to.
+        Write a copy of a .tac file that listens on a port that the system chooses,
+        or what else its settings are edited to.  F{fastpoetry.tac} serves
+        F{poem.txt}.
+
+        @param tac: its path in the checkout.
         """
-        text = (ROOT / "fastpoetry.tac").read_text()
-        for name, value in {"port": 0, "poetry_file": "poem.txt", **edits}.items():
+        path = ROOT / tac
+        text = path.read_text()
+        if tac == "fastpoetry.tac":
+            edits = {"poetry_file": "poem.txt", **edits}
+        for name, value in {"port": 0, **edits}.items():
             old = re.findall(f"(?m)^{name} = .*$", text)
             if len(old) != 1:
-                raise AssertionError(f"fastpoetry.tac sets {name} so: {old}")
+                raise AssertionError(f"{tac} sets {name} so: {old}")
             text = text.replace(old[0], f"{name} = {value!r}")
-        self.write("fastpoetry.tac", text.encode())
+        self.write(path.name, text.encode())
 
     def run(
         self,
@@ -322,3 +336,83 @@ class Ground:
                 process.waitForEnd()
         for child in self._children:
             child.wait()
+
+
+class RefusalTestCase(SynchronousTestCase):
+    """
+    Makes starts that must not succeed, and sees that none does.
+    """
+
+    def setUp(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        self.taken = listener.getsockname()[1]
+        self.starts: dict[str, tuple[Ground, str, str]] = {}
+
+    def addStart(
+        self, name: str, arguments: str, sentence: str, **edits: object
+    ) -> Ground:
+        """
+        Add a start that must not succeed.
+
+        @param arguments: those of C{twistd}.
+
+        @param sentence: what answers them.
+
+        @param edits: those in the .tac file.
+        """
+        ground = Ground(self.addCleanup)
+        os.mkfifo(ground.path / "fifo")
+        names = {"dir": ground.path, "taken": self.taken}
+        for setting, value in edits.items():
+            edits[setting] = value.format(**names) if isinstance(value, str) else value
+        ground.writeTac(**edits)
+        self.starts[name] = (
+            ground,
+            arguments.format(**names),
+            sentence.format(**names),
+        )
+        return ground
+
+    def assertRefuses(self, ground: Ground, command: str, sentence: str) -> None:
+        """
+        Run a command that must end in an error: a sentence, and nothing else.
+        """
+        status, output = ground.run(command)
+        for process in ground.processes():  # a daemon reports before it ends
+            process.waitForEnd()
+        self.assertGreater(status, 0)
+        parts, terminal = sentence.split("..."), output.decode()
+        path = ground.path / "twistd.log"
+        if path.exists():
+            for part in parts:
+                self.assertIn(part, path.read_text())
+            self.assertNotIn("Traceback", path.read_text())
+            # twistd prints the first 100 bytes of what went wrong in a daemon.
+            parts = [parts[0][:60]]
+        for part in parts:
+            self.assertIn(part, terminal)
+        self.assertNotIn("Traceback", terminal)
+        self.assertFalse((ground.path / "twistd.pid").exists(), "pid file")
+
+    def tryStart(self, name: str) -> str:
+        """
+        Try one start, in the foreground and as a daemon.
+
+        @return: what is wrong with how it ends.
+        """
+        ground, arguments, sentence = self.starts[name]
+        for twistd in ("twistd -n", "twistd"):
+            try:
+                self.assertRefuses(ground, f"{twistd} {arguments}", sentence)
+            except AssertionError as error:
+                return f"{twistd}, {name}: {error}"
+        return ""
+
+    def assertNoneStarts(self) -> None:
+        """
+        Try all starts.
+        """
+        with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+            wrong = "\n\n".join(filter(None, pool.map(self.tryStart, self.starts)))
+        self.assertEqual("", wrong, wrong)

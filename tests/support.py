@@ -157,7 +157,7 @@ class PretendedSocket:
         What L{fastpoetry.kernel.progress} would say.
         """
         self = cls._all[fd]
-        return Progress(len(self.taken), len(self.held))
+        return Progress(len(self.taken), len(self.held), self.broken)
 
 
 class Wire:

@@ -10,7 +10,6 @@ import signal
 import socket
 import stat
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import SkipTest, skipIf
 
@@ -22,6 +21,7 @@ from tests.processes import (
     POEM,
     ROOT,
     Ground,
+    RefusalTestCase,
     Server,
     connect,
     fetch,
@@ -556,84 +556,10 @@ class DaemonTests(SynchronousTestCase):
         self.checkClients(LONG, says=b"hi\n")
 
 
-class RefusalTests(SynchronousTestCase):
+class RefusalTests(RefusalTestCase):
     """
     Mistakes, each of which ends the start with a plain sentence.
     """
-
-    def setUp(self) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
-        self.taken = listener.getsockname()[1]
-        self.starts: dict[str, tuple[Ground, str, str]] = {}
-
-    def addStart(
-        self, name: str, arguments: str, sentence: str, **edits: object
-    ) -> Ground:
-        """
-        Add a start that must not succeed.
-
-        @param arguments: those of C{twistd}.
-
-        @param sentence: what answers them.
-
-        @param edits: those in the .tac file.
-        """
-        ground = Ground(self.addCleanup)
-        os.mkfifo(ground.path / "fifo")
-        names = {"dir": ground.path, "taken": self.taken}
-        for setting, value in edits.items():
-            edits[setting] = value.format(**names) if isinstance(value, str) else value
-        ground.writeTac(**edits)
-        self.starts[name] = (
-            ground,
-            arguments.format(**names),
-            sentence.format(**names),
-        )
-        return ground
-
-    def assertRefuses(self, ground: Ground, command: str, sentence: str) -> None:
-        """
-        Run a command that must end in an error: a sentence, and nothing else.
-        """
-        status, output = ground.run(command)
-        for process in ground.processes():  # a daemon reports before it ends
-            process.waitForEnd()
-        self.assertGreater(status, 0)
-        parts, terminal = sentence.split("..."), output.decode()
-        path = ground.path / "twistd.log"
-        if path.exists():
-            for part in parts:
-                self.assertIn(part, path.read_text())
-            self.assertNotIn("Traceback", path.read_text())
-            # twistd prints the first 100 bytes of what went wrong in a daemon.
-            parts = [parts[0][:60]]
-        for part in parts:
-            self.assertIn(part, terminal)
-        self.assertNotIn("Traceback", terminal)
-        self.assertFalse((ground.path / "twistd.pid").exists(), "pid file")
-
-    def tryStart(self, name: str) -> str:
-        """
-        Try one start, in the foreground and as a daemon.
-
-        @return: what is wrong with how it ends.
-        """
-        ground, arguments, sentence = self.starts[name]
-        for twistd in ("twistd -n", "twistd"):
-            try:
-                self.assertRefuses(ground, f"{twistd} {arguments}", sentence)
-            except AssertionError as error:
-                return f"{twistd}, {name}: {error}"
-        return ""
-
-    def assertNoneStarts(self) -> None:
-        """
-        Try all starts.
-        """
-        with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-            wrong = "\n\n".join(filter(None, pool.map(self.tryStart, self.starts)))
-        self.assertEqual("", wrong, wrong)
 
     def test_plugin(self) -> None:
         """

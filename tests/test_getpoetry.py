@@ -16,59 +16,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from fastpoetry import __version__
-from fastpoetry.getpoetry import (
-    BROKEN_PIPE,
-    INTERVAL,
-    main,
-    makeParser,
-    run,
-    sizeText,
-)
+from fastpoetry.getpoetry import BROKEN_PIPE, main, run
+from fastpoetry.terminal import INTERVAL
 from tests.test_client import ClientReactor, ClientTestCase
-
-# What is given; what the one sentence says.
-REFUSED = {
-    "nothing": ([], "the following arguments are required: [HOST:]PORT"),
-    "no port": (["localhost"], "not a port number from 1 to 65535: localhost"),
-    "no port among others": (["17", "18x", "19"], "to 65535: 18x"),
-    "no endpoint": (["tcp:localhost:x"], "): tcp:localhost:x"),
-    "unknown option": (["--poem", "17"], "unrecognized arguments: --poem"),
-    "part of an option": (["--time", "5", "17"], "unrecognized arguments: --time"),
-    "no time": (["--timeout", "0", "17"], "not a number of seconds above 0: 0"),
-    "negative time": (["--timeout=-1", "17"], "not a number of seconds above 0: -1"),
-    "time no number": (["17", "--timeout", "soon"], "seconds above 0: soon"),
-    "endless time": (["17", "--timeout", "inf"], "seconds above 0: inf"),
-    "not a time": (["17", "--timeout", "nan"], "seconds above 0: nan"),
-    "time missing": (["17", "--timeout"], "--timeout: expected one argument"),
-    "no jobs": (["--jobs", "0", "17"], "not a whole number above 0: 0"),
-    "half a job": (["--jobs", "0.5", "17"], "not a whole number above 0: 0.5"),
-    "jobs in other digits": (["--jobs", "\u0661", "17"], "above 0: \u0661"),
-    "name without server": (
-        ["--transform", "loud", "17"],
-        "--transform and --transform-server go together",
-    ),
-    "server without name": (
-        ["--transform-server", "11000", "17"],
-        "--transform and --transform-server go together",
-    ),
-    "server no address": (
-        ["--transform", "loud", "--transform-server", "x", "17"],
-        "not a port number from 1 to 65535: x",
-    ),
-    "name with a dot": (
-        ["--transform", "a.b", "--transform-server", "18", "17"],
-        "not the name of a transform: 'a.b'",
-    ),
-    "empty name": (
-        ["--transform", "", "--transform-server", "18", "17"],
-        "not the name of a transform: ''",
-    ),
-    "name not text": (
-        ["--transform", os.fsdecode(b"\xff"), "--transform-server", "18", "17"],
-        r"not the name of a transform: '\udcff'",
-    ),
-}
+from tests.test_terminal import Errors
 
 
 class CommandReactor(ClientReactor):
@@ -147,32 +98,6 @@ class Output(io.BytesIO):
         return super().write(data[: self.most])
 
 
-class Errors(io.StringIO):
-    """
-    A standard error output.
-    """
-
-    def __init__(self, isTerminal: bool = False) -> None:
-        super().__init__()
-        self._isTerminal = isTerminal
-
-    def isatty(self) -> bool:
-        return self._isTerminal
-
-    @property
-    def screen(self) -> list[str]:
-        """
-        What is to be seen on a terminal, line by line.
-        """
-        lines = []
-        for line in self.getvalue().split("\n"):
-            shown = ""
-            for part in line.split("\r"):
-                shown = part + shown[len(part) :]
-            lines.append(shown.rstrip())
-        return lines
-
-
 class CommandTestCase(ClientTestCase):
     """
     Runs the command.
@@ -209,46 +134,35 @@ class CommandTestCase(ClientTestCase):
         self.assertEqual(self.stderr.getvalue().splitlines(), list(stderr))
 
 
-class OptionsTests(CommandTestCase):
+class ArgumentsTests(CommandTestCase):
     """
-    Tests of the command line.
+    Tests of what becomes of the command line.
     """
 
     def test_refused(self) -> None:
         """
-        A mistake gives the usage and one sentence with the value, and status 2;
-        nothing is fetched.
+        A mistake gives the usage and one sentence, and status 2; nothing is
+        fetched.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            self.stderr = Errors()
-            done = self.start(*arguments)
-            error = self.failureResultOf(done, SystemExit).value
-            self.assertEqual(error.code, 2, name)
-            usage, line = self.stderr.getvalue().splitlines()
-            self.assertEqual(usage, "usage: get-poetry [options] [HOST:]PORT ...")
-            self.assertTrue(line.startswith("get-poetry: error: "), line)
-            self.assertTrue(line.endswith(sentence), line)
-        self.assertEqual(self.stdout.getvalue(), b"")
+        done = self.start("17", "18x", "19")
+        self.assertEnds(
+            done,
+            2,
+            b"",
+            "usage: get-poetry [options] [HOST:]PORT ...",
+            "get-poetry: error: not a port number from 1 to 65535: 18x",
+        )
         self.assertEqual(self.reactor.tcpClients, [])
 
     def test_help(self) -> None:
         """
-        Help comes on standard output, with every option, and status 0.
+        Help comes on standard output, and nothing is fetched.
         """
-        done = self.start("--help")
+        done = self.start("--help", "17")
         self.assertEqual(self.failureResultOf(done, SystemExit).value.code, 0)
-        text = self.stdout.getvalue().decode()
-        for option in makeParser()._option_string_actions:
-            self.assertIn(option, text)
+        self.assertTrue(self.stdout.flushed.startswith(b"usage: get-poetry "))
         self.assertEqual(self.stderr.getvalue(), "")
-
-    def test_version(self) -> None:
-        """
-        The version is that of this package.
-        """
-        done = self.start("--version")
-        self.failureResultOf(done, SystemExit)
-        self.assertEqual(self.stdout.getvalue(), f"get-poetry {__version__}\n".encode())
+        self.assertEqual(self.reactor.tcpClients, [])
 
     def test_helpUnread(self) -> None:
         """
@@ -576,21 +490,6 @@ class ProgressTests(CommandTestCase):
         self.failureResultOf(done, SystemExit)
         self.assertEqual(self.stderr.screen, [failure, ""])
 
-    def test_shorterLine(self) -> None:
-        """
-        A line that becomes shorter leaves nothing of the longer one.
-        """
-        done = self.start("17")
-        server = self.reactor.accept()
-        server.send(b"x" * 999_900)
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 0 of 1, 999.9 kB, 0 s"])
-        server.send(b"x" * 100)
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 0 of 1, 1.0 MB, 0 s"])
-        server.end()
-        self.successResultOf(done)
-
     def test_short(self) -> None:
         """
         Work that is soon done shows nothing.
@@ -690,21 +589,6 @@ class ProgressTests(CommandTestCase):
         self.assertEqual(self.stderr.screen, ["poems: 1 of 2, 6 bytes, 0 s"])
         done.cancel()
         self.failureResultOf(done, CancelledError)
-
-    def test_sizes(self) -> None:
-        """
-        Sizes are told in the unit that fits.
-        """
-        for size, text in {
-            0: "0 bytes",
-            999: "999 bytes",
-            1000: "1.0 kB",
-            999_949: "999.9 kB",
-            999_950: "1.0 MB",
-            12_345_678: "12.3 MB",
-            5_000_000_000_000: "5000.0 GB",
-        }.items():
-            self.assertEqual(sizeText(size), text)
 
 
 class RunTests(CommandTestCase):

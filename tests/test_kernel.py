@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -75,6 +76,18 @@ class ProgressTests(SynchronousTestCase):
         self.assertEqual(server.recv(1), b"")
         self.assertEqual(progress(server.fileno()).pending, 0)
 
+    def test_closed(self) -> None:
+        """
+        A connection that the reader has reset is known to be closed, though what
+        was pending still counts.
+        """
+        reader, server = self.connect()
+        self.fill(server)
+        self.assertFalse(progress(server.fileno()).closed)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reader.close()
+        self.assertTrue(progress(server.fileno()).closed)
+
     def test_unix(self) -> None:
         """
         On a UNIX socket only what is pending is known.
@@ -83,7 +96,7 @@ class ProgressTests(SynchronousTestCase):
         self.addCleanup(reader.close)
         self.addCleanup(server.close)
         server.send(b"poem")
-        acknowledged, pending = progress(server.fileno())
+        acknowledged, pending, _ = progress(server.fileno())
         self.assertEqual(acknowledged, 0)
         self.assertGreater(pending, 0)
         reader.recv(4)

@@ -240,6 +240,20 @@ class ProtocolTests(SynchronousTestCase):
         self.assertLess(looks, 30)
         self.assertEqual(wire.socket.end, "reset")
 
+    def test_resetAfterHalfClose(self) -> None:
+        """
+        A reader that half-closes and then resets is forgotten at the next look,
+        without a word, though neither end is heard of any more.
+        """
+        wire = self.serve(POEM)
+        wire.halfClose()
+        wire.reset()
+        self.assertFalse(wire.gone)
+        with capturedLogs() as events:
+            self.reactor.advance(0.1)
+        self.assertTrue(wire.gone)
+        self.assertEqual(events, [])
+
     def test_neverCloses(self) -> None:
         """
         A reader that has taken the whole poem and does not close is let go,

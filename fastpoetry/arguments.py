@@ -1,0 +1,199 @@
+"""
+The command line of C{get-poetry}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any, TextIO
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from fastpoetry import __version__
+from fastpoetry.client import clientEndpoint
+
+EPILOG = """\
+An address may also be a Twisted endpoint description, such as
+unix:/run/poem.sock.
+
+examples:
+  get-poetry 10000
+  get-poetry --in-order localhost:10000 [::1]:10001 example.org:17
+  get-poetry --transform cummingsify --transform-server 11000 10000
+
+exit status: 0 when every poem is there, 1 when any is missing, 2 for a mistake
+in the options.
+"""
+
+
+def timeout(text: str) -> float:
+    """
+    @return: a length of time, in seconds, above 0.
+
+    @raise argparse.ArgumentTypeError: when the text is something else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"not a number of seconds above 0: {text}")
+    return number
+
+
+def count(text: str) -> int:
+    """
+    @return: a number of things, 1 or more.
+
+    @raise argparse.ArgumentTypeError: when the text is something else.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"not a whole number above 0: {text}")
+    return int(text)
+
+
+def transformName(text: str) -> str:
+    """
+    @return: the name of a transform.
+
+    @raise argparse.ArgumentTypeError: when no transform can be called so.
+    """
+    # On the wire it is UTF-8, up to the first dot.
+    isText = text.isprintable()  # bytes that are not UTF-8 come as surrogates
+    if not text or not isText or "." in text:
+        raise argparse.ArgumentTypeError(f"not the name of a transform: {text!a}")
+    return text
+
+
+def makeParser() -> argparse.ArgumentParser:
+    """
+    @return: what understands the command line.
+    """
+    parser = argparse.ArgumentParser(
+        prog="get-poetry",
+        usage="get-poetry [options] [HOST:]PORT ...",
+        description="Fetch poems, and print them as they come, each whole.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "addresses",
+        metavar="[HOST:]PORT",
+        nargs="+",
+        help="where to fetch a poem; HOST is localhost by default",
+    )
+    add(
+        "--transform",
+        metavar="NAME",
+        type=transformName,
+        help="have every poem transformed; one that cannot be is printed plain, "
+        "with a warning",
+    )
+    add(
+        "--transform-server",
+        dest="transformServer",
+        metavar="[HOST:]PORT",
+        help="which server transforms",
+    )
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=timeout,
+        default=60.0,
+        help="give up on a server that cannot be reached, or sends nothing, for so "
+        "many seconds [default: 60]",
+    )
+    add(
+        "--jobs",
+        metavar="N",
+        type=count,
+        default=10,
+        help="fetch so many poems at once [default: 10]",
+    )
+    add(
+        "--in-order",
+        dest="inOrder",
+        action="store_true",
+        help="print the poems in the order asked, once all are there",
+    )
+    add("--quiet", action="store_true", help="show no progress")
+    add("--version", action="version", version=f"get-poetry {__version__}")
+    return parser
+
+
+class Options(argparse.Namespace):
+    """
+    What a command line asks for.
+
+    @ivar endpoints: where the poems are, in the order given.
+
+    @ivar transform: the name of a transform, if one is wanted.
+
+    @ivar transformServer: where the transform is.
+
+    @ivar timeout: how many seconds a server may take to answer, and be silent.
+
+    @ivar jobs: how many poems are fetched at once.
+
+    @ivar inOrder: whether poems are printed in the order given.
+
+    @ivar quiet: whether no progress is shown.
+    """
+
+    addresses: list[str]
+    endpoints: list[IStreamClientEndpoint]
+    transform: str | None
+    transformServer: Any
+    timeout: float
+    jobs: int
+    inOrder: bool
+    quiet: bool
+
+
+def parse(reactor: Any, argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> Options:
+    """
+    Understand a command line.
+
+    @param reactor: what the endpoints will connect with.
+
+    @param argv: the arguments, without the name of the command.
+
+    @param stdout: where help goes.
+
+    @param stderr: where the sentence about a mistake goes.
+
+    @raise SystemExit: when there is nothing to do, because help was asked for
+        (status 0) or a mistake was made (status 2).  What there is to say has been
+        printed then.
+    """
+    parser = makeParser()
+    with redirect_stdout(stdout), redirect_stderr(stderr):
+        options = parser.parse_intermixed_args(argv, Options())
+        try:
+            makeEndpoints(reactor, options)
+        except ValueError as error:
+            parser.error(str(error))
+    return options
+
+
+def makeEndpoints(reactor: Any, options: Options) -> None:
+    """
+    Make endpoints of the addresses.
+
+    @raise ValueError: when that is impossible.
+    """
+    if (options.transform is None) != (options.transformServer is None):
+        raise ValueError("--transform and --transform-server go together")
+    timeout = options.timeout
+    options.endpoints = [
+        clientEndpoint(reactor, text, timeout) for text in options.addresses
+    ]
+    if options.transformServer is not None:
+        options.transformServer = clientEndpoint(
+            reactor, options.transformServer, timeout
+        )

@@ -1,0 +1,108 @@
+"""
+What C{get-poetry} says on standard error: failures, and on a terminal the progress.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+# How many seconds there are between two looks at the progress.  Work that is done
+# before the first shows none.
+INTERVAL = 0.25
+
+
+def sizeText(size: float) -> str:
+    """
+    @param size: a number of bytes.
+
+    @return: the same for a human.
+    """
+    if size < 1000:
+        return f"{size} bytes"
+    for unit in ("kB", "MB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} GB"
+
+
+class Terminal:
+    """
+    Standard error: a line for each thing to say, and where it is a terminal, a
+    last line that shows the progress.
+
+    @ivar done: how many poems are there.
+
+    @ivar failed: how many poems will not be.
+
+    @ivar received: how many bytes have come.
+    """
+
+    def __init__(
+        self, stream: TextIO, total: int, quiet: bool, clock: IReactorTime
+    ) -> None:
+        """
+        @param total: how many poems were asked for.
+
+        @param quiet: whether there is no progress to show.
+        """
+        self.done = self.failed = self.received = 0
+        self._stream = stream
+        self._isTerminal = stream.isatty()
+        self._total = total
+        self._quiet = quiet
+        self._clock = clock
+        self._since = clock.seconds()
+        self._drawing = LoopingCall(self._draw)
+        self._drawing.clock = clock
+        self._line = ""
+        self._isMidLine = False
+
+    def show(self, isMidLine: bool = False) -> None:
+        """
+        Show the progress from now on.
+
+        @param isMidLine: whether something else that was printed on the terminal
+            has ended in the middle of a line.
+        """
+        self._isMidLine = isMidLine and self._isTerminal
+        if self._isTerminal and not self._quiet:
+            self._drawing.start(INTERVAL, now=False)
+
+    def hide(self) -> None:
+        """
+        Take the progress away, so that something else can be printed there.
+        """
+        if self._drawing.running:
+            self._drawing.stop()
+            self._print(self._blank())
+
+    def say(self, text: str) -> None:
+        """
+        Print a line.
+        """
+        self._print(f"{self._blank()}get-poetry: {text}\n")
+
+    def _draw(self) -> None:
+        failed = f", {self.failed} failed" if self.failed else ""
+        elapsed = int(self._clock.seconds() - self._since)
+        line = (
+            f"poems: {self.done} of {self._total}{failed}, "
+            f"{sizeText(self.received)}, {elapsed} s"
+        )
+        self._print("\r" + line.ljust(len(self._line)))
+        self._line = line
+
+    def _blank(self) -> str:
+        line, self._line = self._line, ""
+        return f"\r{' ' * len(line)}\r" if line else ""
+
+    def _print(self, text: str) -> None:
+        if text and self._isMidLine:
+            text = "\n" + text
+            self._isMidLine = False
+        self._stream.write(text)
+        self._stream.flush()

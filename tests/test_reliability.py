@@ -1,0 +1,248 @@
+"""
+Faults, made for real: the short form of L{benchmarks.reliability}.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from unittest import skipIf
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.crowd import Crowd, Manners
+from benchmarks.faults import BIG, SMALL, handover, leave, talk
+from benchmarks.subject import OURS, Subject, running
+from tests.processes import DEADLINE
+
+BACKWARDS = BIG[::-1]
+SLOW = Manners(readsPerSecond=4_000_000)
+STALLED = Manners(readsPerSecond=0)
+
+
+def backlog() -> int:
+    """
+    @return: how many readers the queue of a listener holds.
+    """
+    return int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+
+class FaultTests(SynchronousTestCase):
+    """
+    A real server, and readers with bad manners or bad luck.
+    """
+
+    def start(
+        self, options: str = "", poem: bytes = BIG, descriptors: int | None = None
+    ) -> Subject:
+        """
+        Start a server.
+        """
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        return self.stack.enter_context(
+            running(OURS, poem, options, descriptors=descriptors)
+        )
+
+    def crowd(self, subject: Subject, *others: bytes) -> Crowd:
+        """
+        Get readers, who are sent away in the end.
+        """
+        return self.stack.enter_context(subject.readers(*others))
+
+    def assertOutcomes(self, crowd: Crowd, **counts: int) -> None:
+        """
+        Assert that readers end in these ways.
+        """
+        crowd.run(DEADLINE)
+        self.assertEqual(counts, dict(crowd.outcomes()))
+
+    def connect(self, crowd: Crowd, count: int, manners: Manners) -> None:
+        """
+        Have readers connect, and wait until they are.
+        """
+        readers = crowd.add(count, manners)
+        crowd.run(DEADLINE, until=lambda: all(reader.connected for reader in readers))
+        self.assertTrue(all(reader.connected for reader in readers))
+
+    def assertStops(self, subject: Subject) -> None:
+        """
+        Assert that a server that was told to stop does, and leaves nothing.
+        """
+        subject.server.waitForEnd()
+        self.assertEqual([], subject.flaws())
+
+    def test_talkers(self) -> None:
+        """
+        A reader who says something, whenever, gets the whole poem.
+        """
+        crowd = self.crowd(self.start())
+        for manners in talk.WAYS.values():
+            crowd.add(3, manners)
+        self.assertOutcomes(crowd, whole=3 * len(talk.WAYS))
+
+    def test_stalled(self) -> None:
+        """
+        A reader who takes nothing costs less than 4 KiB, and nobody a poem.
+        """
+        subject = self.start()
+        self.assertEqual({"whole": 1}, self.fetch(subject, 1))
+        before, count = subject.memory(), 500
+        stalled = self.crowd(subject)
+        self.connect(stalled, count, STALLED)
+        subject.server.waitForLog("sending", count + 1)
+        self.assertLess(subject.memory() - before, 4 * count)
+        self.assertEqual({"whole": 10}, self.fetch(subject, 10))
+        self.assertEqual({"never served": count}, dict(stalled.outcomes()))
+
+    def fetch(self, subject: Subject, count: int) -> dict[str, int]:
+        """
+        Get the poem, for several readers at once.
+
+        @return: how many ended in which way.
+        """
+        with subject.readers() as crowd:
+            crowd.add(count)
+            crowd.run(DEADLINE)
+            return dict(crowd.outcomes())
+
+    def test_timeout(self) -> None:
+        """
+        A reader who takes nothing for the timeout is reset, and named in the
+        log; one who takes little all the time has its poem.
+        """
+        subject = self.start("--timeout 4")
+        stalled, slow = self.crowd(subject), self.crowd(subject)
+        stalled.add(20, STALLED)
+        (reader,) = slow.add(1, Manners(readsPerSecond=20_000, receiveBuffer=4096))
+        slow.run(DEADLINE, until=lambda: reader.got > 120_000)  # after 6 seconds
+        reader.manners.readsPerSecond = None
+        self.assertOutcomes(slow, whole=1)
+        self.assertOutcomes(stalled, reset=20)
+        self.assertEqual(20, subject.server.log.count("gave up on 127.0.0.1:"))
+
+    def test_leavers(self) -> None:
+        """
+        Readers who leave, at any point and in any way, leave nothing behind but
+        a line each in the log.
+        """
+        subject = self.start()
+        idle, crowd = subject.idleDescriptors(), self.crowd(subject)
+        for manners in leave.WAYS.values():
+            crowd.add(20, manners)
+        self.assertOutcomes(crowd, left=20 * len(leave.WAYS))
+        self.assertEqual({"whole": 1}, self.fetch(subject, 1))
+        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
+        self.assertEqual(idle, subject.descriptors())
+        lines = subject.server.log.count(" 127.0.0.1:")
+        self.assertLessEqual(lines, 20 * len(leave.WAYS) + 2)
+        self.assertEqual([], subject.flaws())
+
+    def test_neverCloses(self) -> None:
+        """
+        A reader who has the poem and never closes is let go.
+        """
+        subject = self.start()
+        idle, crowd = subject.idleDescriptors(), self.crowd(subject)
+        crowd.add(1, Manners(staysFor=2 * DEADLINE))
+        crowd.run(DEADLINE, until=lambda: crowd.readers[0].got == len(BIG))
+        self.assertGreater(subject.descriptors(), idle)
+        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
+        self.assertEqual(idle, subject.descriptors())
+
+    def test_descriptors(self) -> None:
+        """
+        With more readers than descriptors, each gets the whole poem in its turn.
+        """
+        crowd = self.crowd(self.start(descriptors=128))
+        crowd.add(300, Manners(readsPerSecond=20_000_000))
+        self.assertOutcomes(crowd, whole=300)
+
+    def test_maxConnections(self) -> None:
+        """
+        The same holds for readers beyond C{--max-connections}.
+        """
+        crowd = self.crowd(self.start("--max-connections 7"))
+        crowd.add(100)
+        self.assertOutcomes(crowd, whole=100)
+
+    @skipIf(backlog() < 2500, "net.core.somaxconn is below 2,500")
+    def test_burst(self) -> None:
+        """
+        Of 2,000 readers who come while the server does something else, each is
+        served.
+        """
+        subject = self.start(poem=SMALL)
+        crowd = self.crowd(subject)
+        subject.server.signal(signal.SIGSTOP)
+        self.connect(crowd, 2000, Manners())
+        subject.server.signal(signal.SIGCONT)
+        self.assertOutcomes(crowd, whole=2000)
+
+    def test_stop(self) -> None:
+        """
+        SIGTERM and SIGINT cost no reader its poem, not even one who was not yet
+        let in.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            subject = self.start("--grace 999")
+            crowd = self.crowd(subject)
+            self.connect(crowd, 20, SLOW)
+            subject.server.waitForLog("sending", 20)
+            subject.server.signal(signal.SIGSTOP)
+            self.connect(crowd, 20, SLOW)
+            subject.server.signal(number)
+            subject.server.signal(signal.SIGCONT)
+            self.assertOutcomes(crowd, whole=40)
+            self.assertStops(subject)
+
+    def test_grace(self) -> None:
+        """
+        Who needs longer than the grace is reset: nobody takes what it has for
+        the whole poem.
+        """
+        subject = self.start("--grace 0.5")
+        crowd = self.crowd(subject)
+        self.connect(crowd, 20, Manners(readsPerSecond=1))
+        subject.server.waitForLog("sending", 20)
+        subject.server.signal(signal.SIGTERM)
+        self.assertStops(subject)
+        for reader in crowd.readers:
+            reader.manners.readsPerSecond = None
+        self.assertOutcomes(crowd, reset=20)
+
+    def test_reload(self) -> None:
+        """
+        While the poem is replaced again and again, each reader has one or the
+        other, never parts of both.
+        """
+        subject = self.start()
+        crowd = self.crowd(subject, BACKWARDS)
+        for number in range(20):
+            crowd.add(8, Manners(readsPerSecond=20_000_000))
+            poem = BIG if number % 2 else BACKWARDS
+            new = subject.ground.write("new.txt", poem)
+            new.replace(subject.ground.path / "poem.txt")
+            subject.server.signal(signal.SIGHUP)
+            loaded = number + 2
+            crowd.run(
+                DEADLINE,
+                until=lambda n=loaded: subject.server.log.count("loaded a") == n,  # type: ignore[misc]
+            )
+        self.assertOutcomes(crowd, whole=160)
+        self.assertEqual([], subject.flaws())
+
+    @skipIf(
+        shutil.which("systemd-socket-activate") is None,
+        "systemd-socket-activate is not installed",
+    )
+    def test_handOver(self) -> None:
+        """
+        From one daemon to the next on a socket that outlives both, no reader is
+        lost, whether the next starts before the last stops or after.
+        """
+        for overlap in (True, False):
+            said, whole = handover.bySocket(2, overlap)
+            self.assertTrue(whole, said)
