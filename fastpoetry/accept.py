@@ -87,6 +87,7 @@ class Acceptor:
         """
         Take the port's place.
         """
+        self._descriptors = descriptorLimit()
         listener = self._port.socket
         listener.listen(BACKLOG)
         if listener.family != socket.AF_UNIX and _TCP_NOTSENT_LOWAT is not None:
@@ -121,7 +122,7 @@ class Acceptor:
     def _room(self) -> int:
         limit = self._limit
         if limit is None:
-            share = (descriptorLimit() - RESERVE) // len(self._all)
+            share = (self._descriptors - RESERVE) // len(self._all)
             limit = max(1, share)
         waiting = 0 if self._lane is None else len(self._lane)
         return limit - len(self._connections) - waiting

@@ -28,8 +28,8 @@ from fastpoetry.connections import Connections, peerName
 # have stalled at most a quarter of the deadline too late.
 LOOKS = 4
 
-# A reader that has taken everything and does not close is let go after one to two
-# times so many seconds.
+# A reader that has taken everything and does not close is let go so many seconds
+# after the look that finds it out.
 LINGER = 2.0
 
 # When both sides have ended and only the reader's last acknowledgement is
@@ -128,6 +128,7 @@ class DeliveryProtocol(Protocol):
         The reader has half-closed: it says no more, but takes what comes still.
         """
         self._readerEnded = True
+        self._lastLook = LAST_LOOK
         if self._ended:
             self._check()
 
@@ -165,17 +166,20 @@ class DeliveryProtocol(Protocol):
     def _lookAgain(self) -> None:
         timeout, now = self.factory.timeout, self.factory.reactor.seconds()
         wait = timeout / LOOKS
-        if not self._taken:
-            wait = min(wait, self._progressAt + timeout - now)
-        if self._ended and self._readerEnded:
-            wait = min(wait, self._lastLook)
-            self._lastLook *= 2
-        elif self._ended:
+        if self._taken:
             wait = min(wait, LINGER)
-        if self._look is not None and self._look.active():
-            self._look.reset(wait)
         else:
-            self._look = self.factory.reactor.callLater(wait, self._check)
+            wait = min(wait, self._progressAt + timeout - now)
+            if self._ended:
+                # Only the last acknowledgements are missing, for which nothing
+                # wakes the reactor: it looks less and less often.
+                if not self._readerEnded:
+                    self._lastLook = max(self._lastLook, LINGER)
+                wait = min(wait, self._lastLook)
+                self._lastLook *= 2
+        if self._look is not None and self._look.active():
+            self._look.cancel()
+        self._look = self.factory.reactor.callLater(wait, self._check)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -184,6 +188,9 @@ class DeliveryProtocol(Protocol):
         for call in (self._look, self._resumption):
             if call is not None and call.active():
                 call.cancel()
+        # A call that was made keeps its function: together they would keep the poem
+        # until Python looks for cycles.
+        self._look = self._resumption = None
         self.factory.connections.remove(self)
 
 

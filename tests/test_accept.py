@@ -213,8 +213,8 @@ class AcceptorTests(SynchronousTestCase):
         """
         However few descriptors there are, a reader is served.
         """
-        acceptor = self.listen(None)
         self.patch(accept, "descriptorLimit", lambda: RESERVE // 2)
+        acceptor = self.listen(None)
         self.assertEqual(acceptor._room(), 1)
 
     def test_unlimited(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
@@ -323,6 +324,29 @@ class FastLaneTests(SynchronousTestCase):
         self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
         self.turn()
         self.assertEqual(self.read(reader), self.source.poem)
+
+    def test_nothingCopied(self) -> None:
+        """
+        Readers that stall share the one poem, however much of it is left; one
+        that has gone is found out.
+        """
+        self.source.poem = b"x" * 2**23
+        readers = [self.connect() for _ in range(2)]
+        self.accept()
+        for _ in range(50):
+            self.turn()
+        for protocol in self.factory.connections:
+            transport: Any = protocol.transport
+            self.assertGreater(transport.offset, 0)
+            self.assertIs(transport.dataBuffer, self.source.poem)
+        for reader in readers:
+            reader.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            reader.close()
+        for protocol in self.factory.connections:
+            gone: Any = protocol.transport
+            self.assertIs(gone.doWrite(), CONNECTION_LOST)
 
     def test_poemLater(self) -> None:
         """

@@ -241,7 +241,7 @@ class Reader:
         if self.wholeAt is None:
             since, limit = self.progressAt, timeout + timeout / LOOKS
         else:
-            since, limit = self.wholeAt, max(2 * LINGER, timeout / LOOKS)
+            since, limit = self.wholeAt, max(2 * LINGER, timeout / LOOKS + LINGER)
         self.test.assertLessEqual(now - since, limit + BIT)
 
     def checkInput(self, now: float) -> None:

@@ -5,6 +5,7 @@ Tests of L{fastpoetry.protocol}.
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from fastpoetry.connections import peerName
-from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER
+from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
 from fastpoetry.kernel import Progress
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, Wire
@@ -276,7 +277,7 @@ class ProtocolTests(SynchronousTestCase):
             self.reactor.advance(LINGER)
         self.assertFalse(wire.gone)
         wire.take()
-        self.reactor.pump([LINGER] * 2)
+        self.reactor.pump([40.0 / LOOKS, LINGER])
         self.assertEqual(wire.socket.end, "clean")
 
     def test_stalled(self) -> None:
@@ -319,6 +320,23 @@ class ProtocolTests(SynchronousTestCase):
         wire.halfClose()
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
+
+    def test_noCycle(self) -> None:
+        """
+        A connection that is gone is forgotten at once, with its poem, though it
+        was looked at and its reader was held back.
+        """
+        wire = self.serve(BIG, capacity=1000)
+        wire.socket.said = [b"x" * 65536] * 5
+        wire.turn()
+        self.reactor.pump([DOSE_PAUSE, 10.0])
+        wire.turn()
+        protocol = weakref.ref(wire.protocol)
+        wire.reset()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        del wire
+        self.assertIsNone(protocol())
 
     def test_abort(self) -> None:
         """

@@ -1,0 +1,3 @@
+"""
+Figures: what the server does under faults, and how fast it is.
+"""

@@ -1,0 +1,50 @@
+# The plain composition: the whole poem in one write, on a TCPServer.  With LINGER
+# it does the work of fastpoetry: a half-close, with the end waited for and what the
+# reader sends thrown away.  LOG is for a line per reader.
+
+import os
+
+from twisted.application.internet import TCPServer
+from twisted.application.service import Application
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+with open(os.environ["FILE"], "rb") as file:
+    poem = file.read()
+log = Logger()
+logs = "LOG" in os.environ
+lingers = "LINGER" in os.environ
+
+
+class PlainProtocol(Protocol):
+    def connectionMade(self):
+        if logs:
+            log.info(
+                "sending {size} bytes of poetry to {peer.host}:{peer.port}",
+                size=len(poem),
+                peer=self.transport.getPeer(),
+            )
+        self.transport.write(poem)
+        self.transport.loseConnection()
+
+
+@implementer(IHalfCloseableProtocol)
+class LingeringProtocol(PlainProtocol):
+    def connectionMade(self):
+        self.transport.loseConnection = self.transport.loseWriteConnection
+        super().connectionMade()
+
+    def readConnectionLost(self):
+        del self.transport.loseConnection
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self):
+        pass
+
+
+application = Application("plain")
+factory = Factory.forProtocol(LingeringProtocol if lingers else PlainProtocol)
+server = TCPServer(int(os.environ["PORT"]), factory, interface="127.0.0.1")
+server.setServiceParent(application)

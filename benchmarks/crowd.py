@@ -1,0 +1,373 @@
+"""
+A crowd of readers in one thread, each with manners of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+# What a reader takes or says at a time, in bytes.
+GULP = 2**16
+
+# How often readers with a pace of their own get a turn, in seconds.
+TICK = 0.002
+
+Address = tuple[str, int]
+
+
+@dataclass
+class Manners:
+    """
+    How a reader behaves.
+
+    @ivar says: what it sends as soon as it is connected.
+
+    @ivar saysFirst: whether it reads only when all of that is sent.
+
+    @ivar saysPerSecond: how many bytes it sends a second, without end.
+
+    @ivar saysAt: after how many bytes read it sends C{says}, in place of at once.
+
+    @ivar halfCloses: whether it half-closes when it has said what it C{says}.
+
+    @ivar readsPerSecond: how many bytes it reads a second, at the most; 0 for one
+        that reads nothing, L{None} for one that reads as it can.
+
+    @ivar leavesAt: after how many bytes read it closes.
+
+    @ivar resets: whether it leaves with a reset.
+
+    @ivar staysFor: how many seconds it keeps the connection after the end.
+
+    @ivar receiveBuffer: the size of the kernel's buffer for it, in bytes, where
+        that is not the system's own.
+    """
+
+    says: bytes = b""
+    saysFirst: bool = False
+    saysPerSecond: int = 0
+    saysAt: int = 0
+    halfCloses: bool = False
+    readsPerSecond: float | None = None
+    leavesAt: int | None = None
+    resets: bool = False
+    staysFor: float = 0.0
+    receiveBuffer: int | None = None
+
+
+class Reader:
+    """
+    One reader.
+
+    @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end),
+        C{"cut"} (a clean end too early, or other bytes), C{"empty"}, C{"reset"},
+        C{"refused"}, C{"left"} (by its own will), or L{None} as long as it has not.
+
+    @ivar connected: whether it ever was.
+
+    @ivar got: how many bytes it has read.
+
+    @ivar firstByte: seconds from the attempt to connect to the first byte.
+
+    @ivar lasted: seconds from the attempt to connect to the end.
+    """
+
+    def __init__(
+        self, address: Address, poems: Iterable[bytes], manners: Manners
+    ) -> None:
+        self.manners = manners
+        self.outcome: str | None = None
+        self.got = 0
+        self.firstByte: float | None = None
+        self.lasted: float | None = None
+        self.connected = False
+        self._poems = list(poems)
+        self._said = 0
+        self._halfClosed = False
+        self._endAt: float | None = None
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+        self.fd = self.socket.fileno()
+        if manners.receiveBuffer is not None:
+            self.socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, manners.receiveBuffer
+            )
+        self.started = self.progressAt = time.monotonic()
+        code = self.socket.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            self._finish("refused", self.started)
+
+    @property
+    def paced(self) -> bool:
+        """
+        Whether it is a clock, not the kernel, that says when it has a turn.
+        """
+        manners = self.manners
+        return bool(manners.readsPerSecond or manners.saysPerSecond) or (
+            self._endAt is not None
+        )
+
+    @property
+    def waitsFor(self) -> int:
+        """
+        The events that it waits for, as a mask for epoll.
+        """
+        if not self.connected:
+            return select.EPOLLOUT
+        manners, mask = self.manners, 0
+        talks = self._said < len(manners.says) and self.got >= manners.saysAt
+        if talks:
+            mask |= select.EPOLLOUT
+        if manners.readsPerSecond is None and not (talks and manners.saysFirst):
+            mask |= select.EPOLLIN
+        return mask
+
+    def step(self, now: float) -> None:
+        """
+        Do what can be done now.
+
+        @param now: seconds of the monotonic clock.
+        """
+        before = -1
+        try:
+            if not self.connected:
+                # Before the answer to a connect, a send would fail with EAGAIN.
+                self.socket.getpeername()
+                self.connected = True
+            # One that reads as it can goes on while there is something.
+            while self.outcome is None and self.got > before:
+                before = self.got
+                self._say(now)
+                self._read(now)
+        except OSError as error:
+            if error.errno == errno.ENOTCONN:
+                self.look(now)
+            elif error.errno in (errno.ECONNRESET, errno.EPIPE):
+                self._finish("reset", now)
+            else:
+                raise
+
+    def look(self, now: float) -> None:
+        """
+        See whether the connection is broken.
+        """
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            # One that had no turn since may not know that it was connected.
+            isReset = self.connected or code == errno.ECONNRESET
+            self._finish("reset" if isReset else "refused", now)
+
+    def _say(self, now: float) -> None:
+        manners = self.manners
+        size = len(manners.says)
+        if manners.saysPerSecond:
+            size = int((now - self.started) * manners.saysPerSecond)
+        if self.got < manners.saysAt:
+            return
+        while self._said < size:
+            part = manners.says[self._said : self._said + GULP]
+            part = part or b"x" * min(size - self._said, GULP)
+            try:
+                self._said += self.socket.send(part)
+                self.progressAt = now
+            except BlockingIOError:
+                return
+        if manners.halfCloses and not self._halfClosed:
+            self._halfClosed = True
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def _read(self, now: float) -> None:
+        manners = self.manners
+        if self._endAt is not None:
+            if now >= self._endAt:
+                self._finish("whole", now)
+            return
+        if manners.leavesAt is not None and self.got >= manners.leavesAt:
+            self._finish("left", now)
+            return
+        if manners.saysFirst and self._said < len(manners.says):
+            return
+        room = GULP
+        if manners.readsPerSecond is not None:
+            allowed = int((now - self.started) * manners.readsPerSecond) - self.got
+            room = min(room, allowed)
+        if manners.leavesAt is not None:
+            room = min(room, manners.leavesAt - self.got)
+        if room <= 0:
+            return
+        try:
+            data = self.socket.recv(room)
+        except BlockingIOError:
+            return
+        self.progressAt = now
+        if data:
+            self.firstByte = self.firstByte or now - self.started
+            self._poems = [p for p in self._poems if p.startswith(data, self.got)]
+            self.got += len(data)
+        elif any(len(poem) == self.got for poem in self._poems):
+            self._endAt = now + manners.staysFor
+            if not manners.staysFor:
+                self._finish("whole", now)
+        else:
+            self._finish("cut" if self.got else "empty", now)
+
+    def _finish(self, outcome: str, now: float) -> None:
+        self.outcome = outcome
+        self.lasted = now - self.started
+        self.close(self.manners.resets)
+
+    def close(self, reset: bool) -> None:
+        """
+        Close the connection.
+
+        @param reset: whether with a reset.
+        """
+        if reset:
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+        self.socket.close()
+
+
+class Crowd:
+    """
+    Readers of one server.
+
+    @ivar readers: all that there ever were.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        poems: Iterable[bytes],
+        inside: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """
+        @param address: host and port of the server.
+
+        @param poems: what may come; a whole poem is one of them.
+
+        @param inside: the network that the readers connect from.
+        """
+        self.address = address
+        self.poems = list(poems)
+        self.readers: list[Reader] = []
+        self._inside = inside
+        self._open: dict[int, Reader] = {}
+        self._paced: set[Reader] = set()
+        self._epoll = select.epoll()
+
+    def __len__(self) -> int:
+        """
+        How many have not ended.
+        """
+        return len(self._open)
+
+    def add(self, count: int, manners: Manners | None = None) -> list[Reader]:
+        """
+        Connect so many readers at once.
+        """
+        manners = manners or Manners()
+        with self._inside():
+            new = [Reader(self.address, self.poems, manners) for _ in range(count)]
+        self.readers += new
+        for reader in new:
+            if reader.outcome is None:
+                self._open[reader.fd] = reader
+                self._epoll.register(reader.fd, reader.waitsFor)
+                self._arrange(reader)
+        return new
+
+    def run(
+        self,
+        seconds: float = 600.0,
+        until: Callable[[], bool] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        """
+        Let the readers do what they do.
+
+        @param seconds: for how long at most; 0 for one turn.
+
+        @param until: or until this is so; by default until all have ended.
+
+        @param patience: how long nothing may happen to anybody, before they are
+            let be as they are; only where C{until} is not given.
+        """
+        start = time.monotonic()
+        # Their manners may have been changed meanwhile.
+        for reader in tuple(self._open.values()):
+            self._arrange(reader)
+        lookAt = start + 0.5
+        while self._open if until is None else not until():
+            now = time.monotonic()
+            for reader in tuple(self._paced):
+                self._step(reader, now)
+            pause = TICK if self._paced or until else 0.05
+            for fd, events in self._epoll.poll(pause, 512):
+                if fd in self._open:
+                    self._step(self._open[fd], time.monotonic(), events)
+            if until is None and now > lookAt:
+                lookAt = now + 0.5
+                last = max((r.progressAt for r in self._open.values()), default=now)
+                if now - max(start, last) > patience:
+                    return
+            if now >= start + seconds:
+                return
+
+    def _step(self, reader: Reader, now: float, events: int = 0) -> None:
+        reader.step(now)
+        if reader.outcome is None and events & (select.EPOLLERR | select.EPOLLHUP):
+            reader.look(now)
+            if reader.outcome is None and not events & reader.waitsFor:
+                # Both sides have ended; it would be told so for ever.
+                with contextlib.suppress(FileNotFoundError):
+                    self._epoll.unregister(reader.fd)
+        if reader.outcome is None:
+            self._arrange(reader)
+        else:
+            del self._open[reader.fd]
+            self._paced.discard(reader)
+
+    def _arrange(self, reader: Reader) -> None:
+        if reader.paced:
+            self._paced.add(reader)
+            with contextlib.suppress(FileNotFoundError):
+                self._epoll.unregister(reader.fd)
+        else:
+            self._paced.discard(reader)
+            try:
+                self._epoll.modify(reader.fd, reader.waitsFor)
+            except FileNotFoundError:
+                self._epoll.register(reader.fd, reader.waitsFor)
+
+    def outcomes(self, readers: Iterable[Reader] | None = None) -> Counter[str]:
+        """
+        @return: how many ended in which way; C{"hung"} for those that have not
+            ended, and C{"never served"} for those of them that saw not one byte.
+        """
+        names = [
+            reader.outcome or ("hung" if reader.got else "never served")
+            for reader in (self.readers if readers is None else readers)
+        ]
+        return Counter(names)
+
+    def close(self) -> None:
+        """
+        Close every connection with a reset.
+        """
+        for reader in self._open.values():
+            reader.close(reset=True)
+        self._open.clear()
+        self._paced.clear()
+        self._epoll.close()

@@ -1,0 +1,70 @@
+"""
+Faults, a module for each group.  Each has a function C{rows} that makes them, for
+the plain composition and for ours, and gives the rows of the table.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.network import LOOPBACK, Link, Loopback
+from benchmarks.subject import KINDS, OURS
+
+# A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
+# It is text: telnet, as curl has it, gives bytes above 127 a meaning.
+BIG = base64.encodebytes(random.Random(17).randbytes(3_750_000))[:5_000_000]
+HUGE = BIG + BIG
+SMALL = BIG[:2817]  # the length of Ecstasy
+
+
+@dataclass
+class Scale:
+    """
+    How much is tried.
+
+    @ivar quick: whether it is only to be seen that everything runs.
+
+    @ivar full: whether the largest counts are tried, too.
+
+    @ivar link: the link with a delay, where it can be had.
+    """
+
+    quick: bool = False
+    full: bool = False
+    link: Link | None = None
+
+    def count(self, number: int) -> int:
+        """
+        @return: how many to try.
+        """
+        return max(1, number // 10) if self.quick else number
+
+    @property
+    def networks(self) -> list[Loopback]:
+        """
+        All networks.
+        """
+        return [LOOPBACK] if self.link is None else [LOOPBACK, self.link]
+
+
+def compare(measure: Callable[[str], tuple[str, bool]]) -> tuple[dict[str, str], bool]:
+    """
+    Make a fault for each kind of server.
+
+    @param measure: is given the kind; says what comes of the fault, and whether
+        that is what ours promises.
+
+    @return: what is said, by kind, and whether ours keeps its promise.
+    """
+    results = {kind: measure(kind) for kind in KINDS}
+    return {kind: said for kind, (said, _) in results.items()}, results[OURS][1]
+
+
+def never() -> bool:
+    """
+    What never happens.
+    """
+    return False

@@ -1,0 +1,74 @@
+"""
+Many readers at once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks.crowd import Manners
+from benchmarks.faults import SMALL, Scale, compare
+from benchmarks.network import counters
+from benchmarks.subject import Subject, running
+from benchmarks.table import Row, say
+
+OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
+
+# Fetches without pause, eight at a time, until it is killed.
+BUSY = """
+import sys
+from benchmarks.crowd import Crowd
+crowd = Crowd(("127.0.0.1", int(sys.argv[1])), [])
+while True:
+    crowd.readers.clear()
+    crowd.add(8 - len(crowd))
+    crowd.run(1, until=lambda: len(crowd) < 8)
+"""
+
+
+def rows(scale: Scale) -> Iterator[Row]:
+    """
+    Three bursts each, of a poem of the length of Ecstasy.
+    """
+    count = scale.count(5000)
+    for busy in (False, True):
+        fault = f"a burst at {'a busy' if busy else 'an idle'} server"
+        tried = f"3 times {count:,} at once"
+        yield Row(fault, tried, *compare(partial(_try, busy, count)), timed=True)
+
+
+def _try(busy: bool, count: int, kind: str) -> tuple[str, bool]:
+    with running(kind, SMALL) as subject, ExitStack() as stack:
+        if busy:
+            command = [sys.executable, "-c", BUSY, str(subject.address[1])]
+            load = subprocess.Popen(command)
+            stack.callback(load.wait)
+            stack.callback(load.kill)
+            subject.server.waitForLog("sending", 100)
+        return _burst(subject, count)
+
+
+def _burst(subject: Subject, count: int) -> tuple[str, bool]:
+    outcomes: Counter[str] = Counter()
+    waits: list[float] = []
+    before = counters(OVERFLOWS, RETRANSMITTED)
+    for _ in range(3):
+        with subject.readers() as crowd:
+            crowd.add(count, Manners())
+            crowd.run(60, patience=15)
+            outcomes += crowd.outcomes()
+            waits += [r.lasted for r in crowd.readers if r.lasted is not None]
+    after = counters(OVERFLOWS, RETRANSMITTED)
+    waits.sort()
+    cell = (
+        f"{say(outcomes)}; median {waits[len(waits) // 2]:.2f} s, longest "
+        f"{waits[-1]:.2f} s, {sum(wait > 0.9 for wait in waits):,} over 0.9 s; "
+        f"{after[OVERFLOWS] - before[OVERFLOWS]:,} overflows of the queue, "
+        f"{after[RETRANSMITTED] - before[RETRANSMITTED]:,} segments sent again"
+    )
+    return cell, outcomes["whole"] == 3 * count

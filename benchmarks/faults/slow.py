@@ -1,0 +1,119 @@
+"""
+Readers who are slow, and honest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from benchmarks.crowd import Crowd, Manners
+from benchmarks.faults import BIG, Scale, never
+from benchmarks.network import LOOPBACK, Loopback
+from benchmarks.subject import OURS, PLAIN, running
+from benchmarks.table import Row
+
+RATES = (1000, 3000, 10_000, 30_000)  # bytes a second
+BUFFERS = (4096, 16_384, 65_536, None)  # bytes; None: the system's own
+TIMEOUTS = (10, 60)
+
+# How many bytes are read at most before the reader's kernel acknowledges more
+# (measured by benchmarks.window, and rounded up), by receive buffer: where a
+# segment has 65,483 bytes, and where it has 1,448.
+SILENT = {4096: 8000, 16_384: 30_000, 65_536: 140_000, None: 140_000}
+SILENT_AFAR = dict.fromkeys(BUFFERS, 9500)
+
+
+def rows(scale: Scale) -> Iterator[Row]:
+    """
+    A poem of 5 MB, read slowly for minutes, then to its end as fast as it comes.
+    """
+    seconds = 20 if scale.quick else 200
+    with ExitStack() as stack:
+
+        def begin(kind: str, options: str, network: Loopback) -> _Group:
+            subject = stack.enter_context(running(kind, BIG, options, network))
+            return _Group(stack.enter_context(subject.readers()))
+
+        plain = [begin(PLAIN, "", network) for network in scale.networks]
+        ours = [
+            [begin(OURS, f"--timeout {t}", network) for network in scale.networks]
+            for t in TIMEOUTS
+        ]
+        everybody = [*plain, *itertools.chain(*ours)]
+        _runTogether(everybody, seconds)
+        for group in everybody:
+            group.hurry()
+        _runTogether(everybody, 200)
+
+        for timeout, groups in zip(TIMEOUTS, ours):
+            for network, reference, group in zip(scale.networks, plain, groups):
+                cells = {PLAIN: reference.describe(), OURS: group.describe()}
+                yield Row(
+                    f"slow readers on {network.name}, `--timeout {timeout}`",
+                    f"{', '.join(f'{rate:,}' for rate in RATES)} bytes/s for "
+                    f"{seconds} s, then fast; by receive buffer",
+                    cells,
+                    group.keeps(timeout, network),
+                )
+
+
+class _Group:
+    """
+    A slow reader of each kind, at one server.
+    """
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.readers = {
+            (buffer, rate): crowd.add(
+                1, Manners(readsPerSecond=rate, receiveBuffer=buffer)
+            )[0]
+            for buffer in BUFFERS
+            for rate in RATES
+        }
+
+    def hurry(self) -> None:
+        """
+        Let those who are left read as they can.
+        """
+        for reader in self.readers.values():
+            reader.manners.readsPerSecond = None
+
+    def describe(self) -> str:
+        """
+        @return: who was served, by receive buffer.
+        """
+        if all(reader.outcome == "whole" for reader in self.readers.values()):
+            return f"all {len(self.readers)} whole"
+        words = []
+        for buffer in BUFFERS:
+            cut = [
+                f"{rate:,} {self.readers[buffer, rate].outcome or 'hung'}"
+                for rate in RATES
+                if self.readers[buffer, rate].outcome != "whole"
+            ]
+            name = "the system's" if buffer is None else f"{buffer:,}"
+            words.append(f"{name}: {', '.join(cut) or 'all whole'}")
+        return "; ".join(words)
+
+    def keeps(self, timeout: int, network: Loopback) -> bool:
+        """
+        Whether everybody was served whose kernel acknowledges something within
+        the deadline.
+        """
+        silent = SILENT if network is LOOPBACK else SILENT_AFAR
+        return all(
+            reader.outcome == "whole"
+            for (buffer, rate), reader in self.readers.items()
+            if silent[buffer] < rate * timeout
+        )
+
+
+def _runTogether(groups: list[_Group], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(len(group.crowd) for group in groups):
+        for group in groups:
+            group.crowd.run(0, until=never)

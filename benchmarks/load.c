@@ -1,0 +1,164 @@
+/*
+ * Readers of one server: so many at once, until so many poems have come.
+ *
+ *     load HOST PORT FILE POEMS READERS
+ *
+ * Every byte is compared with FILE, and the connection must end cleanly after the
+ * last.  Prints one line of JSON: what became of the readers, how many seconds it
+ * took, and quantiles of the time from connect() to the end, in microseconds.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One that sees nothing happen for so many milliseconds is given up. */
+#define PATIENCE 20000
+#define GULP (256 * 1024)
+
+struct reader {
+    int fd;
+    long got;
+    double since;
+};
+
+static struct sockaddr_in server;
+static char *poem, buffer[GULP];
+static long size, wanted, begun, ended;
+static long whole, cut, differs, resets, errors;
+static double *latencies;
+static int poll_fd;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void fail(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+/* Begin to read another poem, if one is wanted still. */
+static void begin(struct reader *reader) {
+    reader->fd = -1;
+    while (begun < wanted) {
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = reader};
+        begun++;
+        reader->got = 0;
+        reader->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (reader->fd < 0)
+            fail("socket");
+        reader->since = now();
+        if (connect(reader->fd, (void *)&server, sizeof server) == 0 ||
+            errno == EINPROGRESS) {
+            if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, reader->fd, &event) < 0)
+                fail("epoll_ctl");
+            return;
+        }
+        errors++;
+        ended++;
+        close(reader->fd);
+    }
+}
+
+static void end(struct reader *reader, long *outcome) {
+    latencies[whole] = now() - reader->since;
+    ++*outcome;
+    ended++;
+    close(reader->fd);
+    begin(reader);
+}
+
+static void step(struct reader *reader) {
+    for (;;) {
+        ssize_t n = recv(reader->fd, buffer, GULP, 0);
+        if (n > 0) {
+            if (reader->got + n > size ||
+                memcmp(poem + reader->got, buffer, n) != 0) {
+                end(reader, &differs);
+                return;
+            }
+            reader->got += n;
+            /* What could not fill the buffer may well be the last. */
+            if (n < GULP && reader->got < size)
+                return;
+        } else if (n == 0) {
+            end(reader, reader->got == size ? &whole : &cut);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } else {
+            end(reader, errno == ECONNRESET ? &resets : &errors);
+            return;
+        }
+    }
+}
+
+static int compare(const void *a, const void *b) {
+    double x = *(double *)a, y = *(double *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile(double q) {
+    return whole ? latencies[(long)(q * (whole - 1))] * 1e6 : 0.0;
+}
+
+int main(int argc, char **argv) {
+    struct epoll_event events[256];
+    struct reader *readers;
+    struct stat status;
+    double started, seconds;
+    int file, count;
+
+    if (argc != 6) {
+        fprintf(stderr, "usage: load HOST PORT FILE POEMS READERS\n");
+        return 2;
+    }
+    server.sin_family = AF_INET;
+    server.sin_port = htons(atoi(argv[2]));
+    wanted = atol(argv[4]);
+    count = atoi(argv[5]);
+    file = open(argv[3], O_RDONLY);
+    if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1 || file < 0 ||
+        fstat(file, &status) < 0)
+        fail(argv[3]);
+    size = status.st_size;
+    poem = malloc(size + 1);
+    latencies = malloc((wanted + 1) * sizeof *latencies);
+    readers = calloc(count, sizeof *readers);
+    for (long n, at = 0; at < size; at += n)
+        if ((n = read(file, poem + at, size - at)) <= 0)
+            fail(argv[3]);
+    poll_fd = epoll_create1(0);
+
+    started = now();
+    for (int i = 0; i < count; i++)
+        begin(&readers[i]);
+    while (ended < wanted) {
+        int n = epoll_wait(poll_fd, events, 256, PATIENCE);
+        if (n == 0)
+            break;
+        for (int i = 0; i < n; i++)
+            step(events[i].data.ptr);
+    }
+    seconds = now() - started;
+
+    qsort(latencies, whole, sizeof *latencies, compare);
+    printf("{\"whole\": %ld, \"cut\": %ld, \"differs\": %ld, \"resets\": %ld, "
+           "\"errors\": %ld, \"hung\": %ld, \"seconds\": %.6f, \"p50\": %.1f, "
+           "\"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}\n",
+           whole, cut, differs, resets, errors, wanted - ended, seconds,
+           quantile(0.5), quantile(0.99), quantile(0.999), quantile(1.0));
+    return 0;
+}
