@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry import lane
 from fastpoetry.delivery import LINGER
 from fastpoetry.kernel import Progress
 from fastpoetry.lane import NAMES, SMALL, FastLane
@@ -291,20 +292,9 @@ class FastLaneTests(SynchronousTestCase):
         What the kernel does not take at once goes the ordinary way, and is
         logged once.
         """
-        accept = self.port.socket.accept
-
-        class FullPort:
-            def accept(self) -> Any:
-                connection, address = accept()
-                return FullSocket(connection, 5), address
-
-        real, self.port.socket = self.port.socket, FullPort()  # type: ignore
-        self.addCleanup(setattr, self.port, "socket", real)
-        address = real.getsockname()
-        reader = socket.create_connection(address[:2], 30)
-        self.addCleanup(reader.close)
+        reader = self.connect()
+        self.patch(lane, "SocketType", lambda *of: FullSocket(socket.socket(*of), 5))
         self.assertEqual(len(self.accept()), 1)
-        self.port.socket = real
         self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
         self.turn()
         self.assertEqual(self.read(reader), POEM)
@@ -381,11 +371,11 @@ class FastLaneTests(SynchronousTestCase):
         A connection that was lost in the queue is passed over; when the system
         has no room, the caller is told, and those accepted before are named.
         """
-        accept = self.port.socket.accept
+        accept = self.port.socket._accept  # type: ignore[attr-defined]
         errors = [errno.ECONNABORTED, None, errno.EMFILE]
 
         class FailingPort:
-            def accept(self) -> Any:
+            def _accept(self) -> Any:
                 number = errors.pop(0)
                 if number is None:
                     return accept()
