@@ -3,10 +3,8 @@
 #     twistd -y poetry-proxy.tac
 
 from twisted.application import service
-from twisted.internet import reactor
 from twisted.internet.endpoints import quoteStringArgument
 
-from fastpoetry.client import clientEndpoint
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
@@ -21,7 +19,7 @@ top_service = service.MultiService()
 
 DaemonService().setServiceParent(top_service)
 
-proxy_service = ProxyService(clientEndpoint(reactor, upstream), maxAge=max_age)
+proxy_service = ProxyService(upstream, maxAge=max_age)
 proxy_service.setServiceParent(top_service)
 
 endpoint = f"tcp:{port}:interface={quoteStringArgument(iface)}"

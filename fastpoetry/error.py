@@ -36,3 +36,9 @@ class ListenError(FastPoetryError):
     """
     A server cannot listen where it was told to.
     """
+
+
+class UpstreamError(FastPoetryError):
+    """
+    A proxy cannot fetch from where it was told to.
+    """

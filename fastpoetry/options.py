@@ -47,10 +47,7 @@ def seconds(text: str) -> float:
 
     @raise usage.UsageError: when the text is something else.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if not 0 <= number < math.inf:
         raise usage.UsageError(f"not a number of seconds, 0 or more: {text}")
     return number
@@ -62,10 +59,17 @@ def timeout(text: str) -> float:
 
     @raise usage.UsageError: when the text is something else.
     """
-    number = seconds(text)
-    if number == 0:
+    number = _number(text)
+    if not 0 < number < math.inf:
         raise usage.UsageError(f"not a number of seconds above 0: {text}")
     return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 class ListenerOptions(usage.Options):

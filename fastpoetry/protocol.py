@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -48,7 +48,7 @@ class PoetryProtocol(DeliveryProtocol):
         self.deliver(poem)
 
     def _refuse(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):  # that is a reader who left early
+        if self._poem is not None:  # or the reader has left
             self._log.error(
                 "no poem for {peer}: {reason}",
                 peer=peerName(self.transport.getPeer()),
@@ -60,8 +60,9 @@ class PoetryProtocol(DeliveryProtocol):
         """
         The connection is gone, and whatever waited for it.
         """
-        if self._poem is not None:
-            self._poem.cancel()
+        poem, self._poem = self._poem, None
+        if poem is not None:
+            poem.cancel()
         super().connectionLost(reason)
 
 

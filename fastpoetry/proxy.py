@@ -4,17 +4,22 @@ The service that has the poem of another server.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.client import getPoetry
+from fastpoetry.client import PoetryFetchError, clientEndpoint, getPoetry
+from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
+
+# How many bytes a poem may have unless the operator says otherwise: a server that
+# never ends must not fill the memory.
+MAX_LENGTH = 2**30
 
 
 @implementer(IPoetrySource, IReloadable)
@@ -34,26 +39,31 @@ class ProxyService(Service):
     _poem: bytes | None = None
     _fetchedAt: float | None = None  # None: not to be served without a fetch
     _fetch: Deferred[bytes] | None = None
+    _isOutdated = False  # whether a reload came while there was a fetch
 
     def __init__(
         self,
-        upstream: IStreamClientEndpoint,
+        upstream: IStreamClientEndpoint | str,
         maxAge: float | None = None,
         timeout: float = 60.0,
         connectTimeout: float = 30.0,
+        maxLength: int | None = MAX_LENGTH,
         reactor: Any = None,
     ) -> None:
         """
-        @param upstream: where the other server is.
+        @param upstream: where the other server is, as an endpoint, or as text as
+            for L{clientEndpoint}.
 
-        @param maxAge: after how many seconds a poem is fetched anew when somebody
-            asks for it; by default never.
+        @param maxAge: how many seconds after it came a poem is fetched anew when
+            somebody asks for it; by default never.
 
         @param timeout: how many seconds the other server may send nothing.
 
         @param connectTimeout: how many seconds connecting to it may take.
 
-        @param reactor: the clock; by default the global reactor.
+        @param maxLength: how many bytes a poem may have.
+
+        @param reactor: the clock, and what connects; by default the global reactor.
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -61,8 +71,22 @@ class ProxyService(Service):
         self.maxAge = maxAge
         self.timeout = timeout
         self.connectTimeout = connectTimeout
+        self.maxLength = maxLength
         self.reactor: Any = reactor
-        self._waiting: list[Deferred[bytes]] = []
+        self._waiting: dict[Deferred[bytes], None] = {}
+
+    def startService(self) -> None:
+        """
+        Be ready to fetch.
+
+        @raise UpstreamError: when the text of the upstream is no address.
+        """
+        if isinstance(self.upstream, str):
+            try:
+                self.upstream = clientEndpoint(self.reactor, self.upstream)
+            except ValueError as error:
+                raise UpstreamError(f"Not an upstream: {error}") from error
+        super().startService()
 
     def getPoem(self) -> bytes | Deferred[bytes]:
         """
@@ -75,13 +99,18 @@ class ProxyService(Service):
         poem = self.poem
         if poem is not None:
             return poem
+        if not self.running:
+            reason = "the proxy has stopped"
+            return fail(PoetryFetchError(str(self.upstream), reason, 0))
         waiting: Deferred[bytes] = Deferred(self._leave)
-        self._waiting.append(waiting)
+        self._waiting[waiting] = None
         if self._fetch is None:
+            self._isOutdated = False
             self._fetch = getPoetry(
-                self.upstream,
+                cast(IStreamClientEndpoint, self.upstream),
                 timeout=self.timeout,
                 connectTimeout=self.connectTimeout,
+                maxLength=self.maxLength,
                 reactor=self.reactor,
             )
             self._fetch.addCallbacks(self._keep, self._makeDo).addBoth(self._serve)
@@ -100,7 +129,7 @@ class ProxyService(Service):
         return self._poem if self.maxAge is None or age < self.maxAge else None
 
     def _leave(self, waiting: Deferred[bytes]) -> None:
-        self._waiting.remove(waiting)
+        self._waiting.pop(waiting, None)
         if not self._waiting:
             self._cancelFetch()
 
@@ -115,7 +144,7 @@ class ProxyService(Service):
             upstream=self.upstream,
         )
         self._poem = poem
-        self._fetchedAt = self.reactor.seconds()
+        self._fetchedAt = None if self._isOutdated else self.reactor.seconds()
         return poem
 
     def _makeDo(self, failure: Failure) -> bytes | Failure:
@@ -128,9 +157,10 @@ class ProxyService(Service):
 
     def _serve(self, result: bytes | Failure) -> None:
         self._fetch = None
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         for one in waiting:
-            one.callback(result)
+            if not one.called:  # or another who waited has cancelled it
+                one.callback(result)
 
     def reload(self) -> None:
         """
@@ -139,6 +169,7 @@ class ProxyService(Service):
         @see: L{IReloadable.reload}
         """
         self._fetchedAt = None
+        self._isOutdated = True
 
     def stopService(self) -> None:
         """

@@ -9,9 +9,9 @@ from twisted.python import usage
 
 from fastpoetry.client import clientEndpoint
 from fastpoetry.daemon import DaemonService
-from fastpoetry.options import ListenerOptions, seconds
+from fastpoetry.options import ListenerOptions, count, seconds
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.proxy import ProxyService
+from fastpoetry.proxy import MAX_LENGTH, ProxyService
 
 
 class Options(ListenerOptions):
@@ -37,14 +37,21 @@ class Options(ListenerOptions):
             "max-age",
             None,
             None,
-            "Fetch the poem anew when it is older than so many seconds. "
+            "Fetch the poem anew when it came longer ago than so many seconds. "
             "[default: never]",
             seconds,
+        ],
+        [
+            "max-length",
+            None,
+            MAX_LENGTH,
+            "How many bytes a poem may have.",
+            count,
         ],
     ]
 
     compData = usage.Completions(
-        descriptions={"max-age": "seconds"},
+        descriptions={"max-age": "seconds", "max-length": "number of bytes"},
         optActions={"upstream": usage.Completer(descr="[HOST:]PORT")},
     )
 
@@ -61,7 +68,7 @@ class Options(ListenerOptions):
         from twisted.internet import reactor
 
         try:
-            self.upstream = clientEndpoint(reactor, self["upstream"])
+            clientEndpoint(reactor, self["upstream"])
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
 
@@ -73,7 +80,10 @@ def makeService(options: Options) -> IService:
     services = MultiService()
     DaemonService().setServiceParent(services)
     source = ProxyService(
-        options.upstream, maxAge=options["max-age"], timeout=options["timeout"]
+        options["upstream"],
+        maxAge=options["max-age"],
+        timeout=options["timeout"],
+        maxLength=options["max-length"],
     )
     source.setServiceParent(services)
     for description in options.descriptions:

@@ -10,9 +10,11 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -320,6 +322,22 @@ class ProtocolTests(SynchronousTestCase):
         wire.halfClose()
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
+
+    def test_processEnds(self) -> None:
+        """
+        If the process were to end, and its sockets with it, the reader of half a
+        poem would get a reset, and the reader of all of it a clean end.
+        """
+        half = self.serve(BIG, capacity=1000)
+        half.socket.close()
+        self.assertEqual(half.socket.seen, "reset")
+        whole = self.serve(POEM)
+        whole.socket.close()
+        whole.socket.taken += whole.socket.held
+        whole.socket.held.clear()
+        self.assertEqual(whole.socket.seen, "clean")
+        for wire in (half, whole):
+            wire.transport.connectionLost(Failure(ConnectionDone()))
 
     def test_noCycle(self) -> None:
         """

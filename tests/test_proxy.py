@@ -20,7 +20,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.client import PoetryCutError, PoetryFetchError, PoetryTimeoutError
+from fastpoetry.client import (
+    PoetryCutError,
+    PoetryFetchError,
+    PoetryTimeoutError,
+    PoetryTooLongError,
+)
+from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
@@ -289,6 +295,72 @@ class ProxyServiceTests(SynchronousTestCase):
         self.failureResultOf(asked, PoetryFetchError)
         self.assertTrue(self.upstream.connections[0][1].disconnected)
 
+    def test_stopResets(self) -> None:
+        """
+        A reader that waits when the proxy stops gets a reset.
+        """
+        wire = Wire(PoetryFactory(self.proxy, reactor=self.reactor))
+        self.proxy.stopService()
+        wire.turn()
+        self.assertEqual(wire.socket.end, "reset")
+
+    def test_stopped(self) -> None:
+        """
+        A proxy that has stopped fetches nothing, but has what it has.
+        """
+        self.proxy.stopService()
+        failure = self.failureResultOf(self.ask(), PoetryFetchError)
+        self.assertIn("the proxy has stopped", failure.getErrorMessage())
+        self.assertEqual(self.upstream.connections, [])
+        self.proxy.startService()
+        self.fill()
+        self.proxy.stopService()
+        self.assertEqual(self.ask(), b"old")
+
+    def test_reloadDuringFetch(self) -> None:
+        """
+        A poem that was on its way when the reload came is served to those who
+        wait, and the next one who asks has it fetched anew.
+        """
+        asked = self.ask()
+        self.proxy.reload()
+        self.upstream.serve(b"old")
+        self.assertEqual(self.successResultOf(asked), b"old")
+        self.fill(b"new")
+        self.assertEqual(self.ask(), b"new")
+
+    def test_tooLong(self) -> None:
+        """
+        A poem that does not end is given up.
+        """
+        self.proxy.maxLength = 3
+        asked = self.ask()
+        self.upstream.send(b"four")
+        self.failureResultOf(asked, PoetryTooLongError)
+
+    def test_text(self) -> None:
+        """
+        The upstream may be text; when that is no address the proxy does not
+        start, and says so in a sentence.
+        """
+        proxy = ProxyService("example.org:17", reactor=self.reactor)
+        proxy.startService()
+        self.assertEqual(str(proxy.upstream), "example.org:17")
+        proxy = ProxyService("example.org:http", reactor=self.reactor)
+        error = self.assertRaises(UpstreamError, proxy.startService)
+        self.assertIn("Not an upstream: ", str(error))
+        self.assertIn("example.org:http", str(error))
+        self.assertFalse(proxy.running)
+
+    def test_leavesLate(self) -> None:
+        """
+        One who leaves because of what another did is not missed.
+        """
+        first, second = self.ask(), self.ask()
+        first.addCallback(lambda _: second.cancel())
+        self.upstream.serve(b"poem")
+        self.failureResultOf(second, CancelledError)
+
     def test_stopIdle(self) -> None:
         """
         Without a fetch there is nothing to cancel.
@@ -303,6 +375,7 @@ class ProxyServiceTests(SynchronousTestCase):
         """
         factory = PoetryFactory(self.proxy, reactor=self.reactor)
         wire = Wire(factory)
+        self.assertEqual(wire.socket.end, None)
         self.upstream.send(b"ha")
         self.upstream.end(ConnectionLost())
         wire.turn()

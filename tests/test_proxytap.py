@@ -49,8 +49,9 @@ class ProxyTapTests(SynchronousTestCase):
         )
         self.assertIsInstance(daemon, DaemonService)
         self.assertIsInstance(proxy, ProxyService)
-        self.assertEqual(str(proxy.upstream), "example.org:17")
+        self.assertEqual(proxy.upstream, "example.org:17")
         self.assertEqual((proxy.maxAge, proxy.timeout), (5.0, 6.0))
+        self.assertEqual(proxy.maxLength, 2**30)
         self.assertEqual(
             [server.description for server in servers],
             ["tcp:1:interface=localhost", "tcp:2:interface=localhost"],
@@ -64,7 +65,7 @@ class ProxyTapTests(SynchronousTestCase):
         A poem is kept for ever by default.
         """
         _, proxy, _ = self.make("-u", "17")
-        self.assertEqual(str(proxy.upstream), "localhost:17")
+        self.assertEqual(proxy.upstream, "17")
         self.assertIsNone(proxy.maxAge)
 
     def test_refused(self) -> None:
