@@ -459,6 +459,20 @@ class DaemonTests(SynchronousTestCase):
         for reader in readers:
             self.assertRaises(ConnectionResetError, readAll, reader)
 
+    def test_killed(self) -> None:
+        """
+        When the server is killed in the middle of a poem, the reader sees a reset,
+        not the end of a shorter poem.
+        """
+        self.ground.write("poem.txt", LONG)
+        server = self.ground.daemon(PLUGIN)
+        reader = connect(*server.ports, buffer=2**12)
+        self.addCleanup(reader.close)
+        server.waitForLog("sending")
+        server.signal(signal.SIGKILL)
+        server.waitForEnd()
+        self.assertRaises(ConnectionResetError, readAll, reader)
+
     def test_listed(self) -> None:
         """
         C{twistd --help} and C{twist --help} list the command, with what it does.
