@@ -19,16 +19,15 @@ from collections.abc import Callable, Iterator
 from socket import SocketType
 from typing import Any
 
-from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
-from twisted.internet.main import CONNECTION_LOST
-from twisted.internet.tcp import Port, Server
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.delivery import LINGER, DeliveryFactory
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
+from fastpoetry.transport import EndedTransport, PoetryTransport
 
 # The kernel takes a poem of so many bytes at once, for whatever reader: a socket
 # begins with a send buffer of at least that (net.ipv4.tcp_wmem).
@@ -37,10 +36,6 @@ SMALL = 16 * 1024
 # How many readers one line of the log names at the most: syslog may cut one at 1,024
 # bytes (RFC 3164).
 NAMES = 32
-
-# How many bytes of a larger poem go to the kernel at once.  With Twisted's 128 KiB it
-# has a fifth less throughput.
-SENT_AT_ONCE = 2**20
 
 # MSG_MORE: the end, which follows at once, goes out in the last segment.  (Numbers, as
 # an enumeration takes half a microsecond to become one.)
@@ -76,35 +71,6 @@ class _ReadyProtocol(PoetryProtocol):
         Be counted, and wait to be told.
         """
         self.factory.connections.add(self)
-
-
-class PoetryTransport(Server):
-    """
-    A transport that never copies what is left of a poem.
-    """
-
-    # Twisted copies what is left as soon as that is less than this, once for each
-    # reader and again after each send.
-    SEND_LIMIT = 1
-
-    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
-        """
-        @see: L{twisted.internet.tcp.Connection.writeSomeData}
-        """
-        try:
-            return self.socket.send(memoryview(data)[:SENT_AT_ONCE])
-        except BlockingIOError:
-            return 0
-        except OSError:
-            return CONNECTION_LOST
-
-
-class _EndedTransport(PoetryTransport):
-    """
-    A transport for a connection whose end is sent.
-    """
-
-    _writeDisconnected = True  # as Twisted says it when it has half-closed itself
 
 
 @implementer(IReadDescriptor)
@@ -273,7 +239,7 @@ class FastLane:
     def _handOver(self, fd: int) -> None:
         connection, address, _ = self._readers.pop(fd)
         self._epoll.unregister(fd)
-        self._connect(_EndedTransport, connection, address).linger()
+        self._connect(EndedTransport, connection, address).linger()
 
     def _connect(
         self,
