@@ -119,12 +119,14 @@ class DeliveryProtocol(Protocol):
         Throw away what the reader sends, a dose at a time.
         """
         self._received += len(data)
-        if self._received >= DOSE:
+        # TLS may give more of what it has already, though it is told to pause.
+        if self._received >= DOSE and self._resumption is None:
             self.transport.pauseProducing()
             self._resumption = self.factory.reactor.callLater(DOSE_PAUSE, self._resume)
 
     def _resume(self) -> None:
         self._received = 0
+        self._resumption = None
         self.transport.resumeProducing()
 
     def readConnectionLost(self) -> None:

@@ -443,6 +443,22 @@ class OtherTransportTests(SynchronousTestCase):
         self.assertTrue(transport.disconnected)
         protocol.connectionLost()
 
+    def test_flood(self) -> None:
+        """
+        A reader that floods is held back, once, though TLS gives more of what it
+        has.
+        """
+        protocol, transport = self.connect()
+        before = len(self.reactor.getDelayedCalls())
+        for _ in range(3):
+            protocol.dataReceived(b"x" * DOSE)
+        self.assertEqual(transport.producerState, "paused")
+        self.assertEqual(len(self.reactor.getDelayedCalls()), before + 1)
+        self.reactor.advance(DOSE_PAUSE)
+        self.assertEqual(transport.producerState, "producing")
+        protocol.connectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_lost(self) -> None:
         """
         A connection that is lost in the middle leaves nothing.
