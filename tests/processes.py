@@ -147,7 +147,8 @@ class Server(Process):
         Where it listens, in the order in which it began to.
         """
         return [
-            int(port) for port in re.findall(r"Factory starting on (\d+)", self.log)
+            int(port)
+            for port in re.findall(r"Factory(?: \(TLS\))? starting on (\d+)", self.log)
         ]
 
     def waitUntil(self, happened: Callable[[], bool], what: str) -> None:

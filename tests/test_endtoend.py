@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import stat
 import sys
 from pathlib import Path
@@ -502,6 +503,22 @@ class DaemonTests(SynchronousTestCase):
         self.assertEqual(POEM, fetch(self.ground.path / "socket"))
         server.stop()
         self.assertFalse((self.ground.path / "socket").exists())
+
+    def test_tls(self) -> None:
+        """
+        Over TLS, too, a reader that talks gets the whole of a long poem.
+        """
+        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
+        status, output = self.ground.run(f"{command} -keyout key.pem -out cert.pem")
+        self.assertEqual(0, status, output)
+        self.ground.write("poem.txt", LONG)
+        endpoint = "ssl:0:privateKey=key.pem:certKey=cert.pem"
+        options = f"--endpoint {endpoint} --poem poem.txt"
+        (port,) = self.ground.daemon(f"fastpoetry {options}").ports
+        context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+        with context.wrap_socket(connect(port), server_hostname="localhost") as reader:
+            reader.sendall(b"hi\n")
+            self.assertTrue(readAll(reader) == LONG)
 
     def test_twist(self) -> None:
         """
