@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.interfaces import ISSLTransport, IUNIXTransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -397,12 +397,27 @@ class TLSTransport(StringTransport):
         return -1
 
 
-class OtherTransportTests(SynchronousTestCase):
+@implementer(IUNIXTransport)
+class UNIXTransport(StringTransport):
     """
-    Tests of L{fastpoetry.protocol.PoetryProtocol} over TLS.
+    As much of a UNIX transport as the protocol uses.
     """
 
-    def connect(self) -> tuple[Any, TLSTransport]:
+    ended = False
+
+    def fileno(self) -> int:
+        return -1
+
+    def loseWriteConnection(self) -> None:
+        self.ended = True
+
+
+class OtherTransportTests(SynchronousTestCase):
+    """
+    Tests of L{fastpoetry.protocol.PoetryProtocol} over TLS and UNIX sockets.
+    """
+
+    def connect(self, kind: type[StringTransport] = TLSTransport) -> tuple[Any, Any]:
         """
         Connect a reader.
         """
@@ -410,7 +425,7 @@ class OtherTransportTests(SynchronousTestCase):
         factory = PoetryFactory(
             StaticSource(BIG), 40.0, self.reactor, lambda fd: Progress(0, 0)
         )
-        transport = TLSTransport()
+        transport = kind()
         protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
         protocol.makeConnection(transport)
         return protocol, transport
@@ -429,6 +444,22 @@ class OtherTransportTests(SynchronousTestCase):
         self.assertTrue(transport.disconnecting)
         self.assertFalse(transport.disconnected)
         protocol.connectionLost()
+
+    def test_unix(self) -> None:
+        """
+        On a UNIX socket a poem goes in pieces, too, and ends as on TCP.
+        """
+        protocol, transport = self.connect(UNIXTransport)
+        while transport.producer is not None:
+            self.assertFalse(transport.ended)
+            transport.producer.resumeProducing()
+        self.assertEqual(transport.value(), BIG)
+        self.assertTrue(transport.ended)
+        protocol.writeConnectionLost()
+        protocol.readConnectionLost()
+        self.assertTrue(transport.disconnecting)
+        protocol.connectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_progress(self) -> None:
         """
