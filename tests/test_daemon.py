@@ -63,6 +63,8 @@ class DaemonServiceTests(SynchronousTestCase):
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        # A script that runs these tests in the background ignores SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         self.reactor = Reactor()
         self.parent = MultiService()
