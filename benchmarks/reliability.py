@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import resource
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -71,6 +72,8 @@ def main(arguments: list[str]) -> int:
 
     @return: its exit status.
     """
+    # What a script starts in the background ignores SIGINT, and so would the servers.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         "python -m benchmarks.reliability", description="Make faults, for real."
     )

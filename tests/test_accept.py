@@ -72,6 +72,19 @@ class AcceptorTests(SynchronousTestCase):
         self.addCleanup(self.close, acceptor, self.factory)
         return acceptor
 
+    def listenWithLane(self, limit: int) -> tuple[Acceptor, PoetryFactory]:
+        """
+        Listen on a port that has a fast lane.
+        """
+        self.reactor = MemoryReactorClock()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        factory.noisy = False
+        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        acceptor = Acceptor(self.port, factory, limit, self.reactor)
+        acceptor.start()
+        return acceptor, factory
+
     def close(self, acceptor: Acceptor, factory: CountedFactory) -> None:
         """
         Close everything.
@@ -271,13 +284,7 @@ class AcceptorTests(SynchronousTestCase):
         When the system has no room for another connection, nobody is let in for
         a second, the log has the reason, and then it is tried again.
         """
-        self.reactor = MemoryReactorClock()
-        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
-        factory.noisy = False
-        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
-        self.port.startListening()
-        acceptor = Acceptor(self.port, factory, 10, self.reactor)
-        acceptor.start()
+        acceptor, factory = self.listenWithLane(10)
         (reader,) = self.connect(1)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with capturedLogs() as events:
@@ -305,13 +312,7 @@ class AcceptorTests(SynchronousTestCase):
         """
         A stop during that second ends it.
         """
-        self.reactor = MemoryReactorClock()
-        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
-        factory.noisy = False
-        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
-        self.port.startListening()
-        acceptor = Acceptor(self.port, factory, 10, self.reactor)
-        acceptor.start()
+        acceptor, _ = self.listenWithLane(10)
 
         def fail(room: int) -> None:
             raise OSError(errno.ENFILE, "Too many open files in system")
@@ -326,13 +327,7 @@ class AcceptorTests(SynchronousTestCase):
         """
         A reader that was sent a small poem takes room until it ends.
         """
-        self.reactor = MemoryReactorClock()
-        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
-        factory.noisy = False
-        self.port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
-        self.port.startListening()
-        acceptor = Acceptor(self.port, factory, 2, self.reactor)
-        acceptor.start()
+        acceptor, factory = self.listenWithLane(2)
         one, _, three = self.connect(3)
         acceptor.doRead()
         self.assertFalse(self.isReading(acceptor))
