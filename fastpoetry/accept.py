@@ -94,8 +94,6 @@ class Acceptor:
             # Accepted sockets inherit it.
             listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT)
         self._port.stopReading()
-        if self._lane is not None:
-            self._lane.start()
         self._all.add(self)
         self._connections.watch(self._wait)
         self._wait()

@@ -4,8 +4,8 @@ little more than what the kernel's calls cost.
 
 Nearly all that an ordinary connection costs is the making of its transport, its
 turns in the reactor and its line in the log.  Here a reader gets neither transport
-nor protocol, all that wait for their end have one epoll together, and there is one
-event in the log for all that one turn accepts.  What is not the usual case goes the
+nor protocol; a timer looks at all that wait for their end together, and the log gets
+one line for all who have come since the last.  What is not the usual case goes the
 ordinary way, from the place that it has come to, and has a
 L{fastpoetry.protocol.PoetryProtocol} then.
 """
@@ -19,11 +19,9 @@ from collections.abc import Callable, Iterator
 from socket import SocketType
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from fastpoetry.delivery import LINGER, DeliveryFactory
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
@@ -32,6 +30,10 @@ from fastpoetry.transport import EndedTransport, PoetryTransport
 # The kernel takes a poem of so many bytes at once, for whatever reader: a socket
 # begins with a send buffer of at least that (net.ipv4.tcp_wmem).
 SMALL = 16 * 1024
+
+# How many seconds it takes, at the longest, until a reader that has come is in the
+# log, and until one that has ended is noticed.
+TICK = 0.005
 
 # How many readers one line of the log names at the most: syslog may cut one at 1,024
 # bytes (RFC 3164).
@@ -73,7 +75,6 @@ class _ReadyProtocol(PoetryProtocol):
         self.factory.connections.add(self)
 
 
-@implementer(IReadDescriptor)
 class FastLane:
     """
     The readers of one port that have been sent all of a small poem and its end, and
@@ -109,7 +110,7 @@ class FastLane:
 
         @param reactor: the port's.
 
-        @param onRoom: called after readers have ended.
+        @param onRoom: called when readers may have ended.
         """
         self._port = port
         self._factory = factory
@@ -117,26 +118,22 @@ class FastLane:
         self._readers: dict[int, _Reader] = {}
         self._epoll = select.epoll()
         self._buffer = bytearray(2**16)
-        self._sweep: IDelayedCall | None = None
+        self._names: list[str] = []
+        self._size = 0  # what they were sent
+        self._tick: IDelayedCall | None = None
         self._session = 0
         self._onRoom = onRoom
 
     def __len__(self) -> int:
         return len(self._readers)
 
-    def start(self) -> None:
-        """
-        Wait for the ends of readers.
-        """
-        self._reactor.addReader(self)
-
     def stop(self) -> None:
         """
         Hand all readers over to ordinary connections.
         """
-        self._reactor.removeReader(self)
-        if self._sweep is not None:
-            self._sweep.cancel()
+        if self._tick is not None:
+            self._tick.cancel()
+        self._logNames()
         for fd in list(self._readers):
             self._handOver(fd)
         self._epoll.close()
@@ -155,18 +152,15 @@ class FastLane:
                 protocol = self._factory.buildProtocol(None)
                 self._connect(PoetryTransport, connection, address, protocol)
             return
-        names: list[str] = []
+        if len(poem) != self._size:
+            self._logNames()
+            self._size = len(poem)
+        self._look()
         try:
-            self._sendAll(poem, room, names)
+            self._sendAll(poem, room)
         finally:
-            for first in range(0, len(names), NAMES):
-                self._log.info(
-                    "sending {size} bytes of poetry to {peer}",
-                    size=len(poem),
-                    peer=", ".join(names[first : first + NAMES]),
-                )
-            if self._readers and self._sweep is None:
-                self._sweep = self._reactor.callLater(LINGER, self._sweepOut)
+            if self._tick is None:
+                self._tick = self._reactor.callLater(TICK, self._onTick)
 
     def _accepted(self, room: int) -> Iterator[tuple[SocketType, Any]]:
         # What accept() calls, which makes two enumerations and a larger socket of
@@ -184,11 +178,12 @@ class FastLane:
                 if error.errno not in _LOST:
                     raise
 
-    def _sendAll(self, poem: bytes, room: int, names: list[str]) -> None:
+    def _sendAll(self, poem: bytes, room: int) -> None:
         size = len(poem)
         now = self._reactor.seconds()
         form = "[%s]:%d" if self._port.addressFamily == socket.AF_INET6 else "%s:%d"
-        readers, register, name = self._readers, self._epoll.register, names.append
+        readers, register = self._readers, self._epoll.register
+        name = self._names.append
         for connection, address in self._accepted(room):
             try:
                 sent = connection.send(poem, _SEND)
@@ -206,11 +201,9 @@ class FastLane:
                 protocol = self._connect(PoetryTransport, connection, address)
                 protocol.deliver(poem[sent:])
 
-    def doRead(self) -> None:
-        """
-        Close the connections whose readers have ended.  A reader that says
-        something goes the ordinary way.
-        """
+    def _look(self) -> None:
+        # A reader that has ended has its connection closed; one that says something
+        # goes the ordinary way.
         readers, buffer = self._readers, self._buffer
         for fd, _ in self._epoll.poll(0):
             connection = readers[fd][0]
@@ -223,18 +216,30 @@ class FastLane:
             else:
                 del readers[fd]
                 connection.close()
-        self._onRoom()
 
-    def _sweepOut(self) -> None:
-        # The ordinary way has deadlines for those who stay.
-        self._sweep = None
+    def _onTick(self) -> None:
+        self._tick = None
+        self._logNames()
+        self._look()
         before = self._reactor.seconds() - LINGER
-        for fd, (_, _, since) in list(self._readers.items()):
+        while self._readers:
+            fd, (_, _, since) = next(iter(self._readers.items()))
             if since > before:
                 break
-            self._handOver(fd)
+            self._handOver(fd)  # the ordinary way has deadlines for those who stay
         if self._readers:
-            self._sweep = self._reactor.callLater(LINGER, self._sweepOut)
+            self._tick = self._reactor.callLater(TICK, self._onTick)
+        self._onRoom()
+
+    def _logNames(self) -> None:
+        names = self._names
+        for first in range(0, len(names), NAMES):
+            self._log.info(
+                "sending {size} bytes of poetry to {peer}",
+                size=self._size,
+                peer=", ".join(names[first : first + NAMES]),
+            )
+        names.clear()
 
     def _handOver(self, fd: int) -> None:
         connection, address, _ = self._readers.pop(fd)
@@ -263,21 +268,3 @@ class FastLane:
             )
         )
         return protocol
-
-    def fileno(self) -> int:
-        """
-        @see: L{twisted.internet.interfaces.IFileDescriptor.fileno}
-        """
-        return self._epoll.fileno()
-
-    def logPrefix(self) -> str:
-        """
-        @see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}
-        """
-        prefix: str = self._port.logPrefix()
-        return prefix
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor is at its end.
-        """

@@ -23,6 +23,7 @@ from zope.interface.verify import verifyObject
 from fastpoetry import accept
 from fastpoetry.accept import PAUSE, RESERVE, UNSENT, Acceptor, descriptorLimit
 from fastpoetry.delivery import DeliveryFactory
+from fastpoetry.lane import TICK
 from fastpoetry.protocol import PoetryFactory
 from tests.support import StaticSource
 
@@ -332,9 +333,7 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.doRead()
         self.assertFalse(self.isReading(acceptor))
         one.close()
-        lane = acceptor._lane
-        assert lane is not None
-        lane.doRead()
+        self.reactor.advance(TICK)
         self.assertTrue(self.isReading(acceptor))
         acceptor.doRead()
         self.assertEqual(three.recv(5), b"poem")

@@ -5,14 +5,12 @@ Tests of L{fastpoetry.lane}.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
@@ -20,12 +18,11 @@ from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from fastpoetry import lane
 from fastpoetry.delivery import LINGER
 from fastpoetry.kernel import Progress
-from fastpoetry.lane import NAMES, SMALL, FastLane
+from fastpoetry.lane import NAMES, SMALL, TICK, FastLane
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource
 
@@ -82,7 +79,6 @@ class FastLaneTests(SynchronousTestCase):
             self.reactor,
             lambda: self.rooms.append(len(self.lane)),
         )
-        self.lane.start()
         self.addCleanup(self.checkNothingLeft)
 
     def checkNothingLeft(self) -> None:
@@ -114,6 +110,7 @@ class FastLaneTests(SynchronousTestCase):
         """
         with capturedLogs() as events:
             self.lane.accept(room)
+            self.reactor.advance(TICK)
         return [formatEvent(event) for event in events]
 
     def read(self, reader: socket.socket) -> bytes:
@@ -137,16 +134,6 @@ class FastLaneTests(SynchronousTestCase):
         """
         host, port = reader.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def test_interface(self) -> None:
-        """
-        The reactor can read from it.
-        """
-        verifyObject(IReadDescriptor, self.lane)
-        os.fstat(self.lane.fileno())
-        self.assertIn(self.lane, self.reactor.getReaders())
-        self.assertEqual(self.lane.logPrefix(), self.port.logPrefix())
-        self.lane.connectionLost(Failure(ConnectionDone()))
 
     def test_suits(self) -> None:
         """
@@ -174,15 +161,26 @@ class FastLaneTests(SynchronousTestCase):
         self.assertEqual(self.read(reader), POEM)
         self.assertEqual(len(self.lane), 1)
         reader.close()
-        self.lane.doRead()
+        self.reactor.advance(TICK)
         self.assertEqual(len(self.lane), 0)
-        self.assertEqual(self.rooms, [0])
+        self.assertEqual(self.rooms[-1], 0)
         self.assertEqual(len(self.factory.connections), 0)
+
+    def test_endSeen(self) -> None:
+        """
+        Who has ended is seen when others are accepted, too.
+        """
+        self.connect().close()
+        self.lane.accept(1)
+        self.assertEqual(len(self.lane), 1)
+        self.connect()
+        self.lane.accept(1)
+        self.assertEqual(len(self.lane), 1)
 
     def test_log(self) -> None:
         """
-        One line in the log names all that a turn accepts; a single reader has
-        the usual line.
+        One line in the log names all that have come since the last; a single
+        reader has the usual line.
         """
         reader = self.connect()
         begin = f"sending {len(POEM)} bytes of poetry to "
@@ -191,6 +189,40 @@ class FastLaneTests(SynchronousTestCase):
         names = ", ".join(map(self.name, readers))
         self.assertEqual(self.accept(), [begin + names])
         self.assertEqual(self.accept(), [])
+
+    def test_logOfTurns(self) -> None:
+        """
+        Those who come in several turns are in one line, unless the poem has
+        changed.
+        """
+        first, second, third = readers = [self.connect() for _ in range(3)]
+        with capturedLogs() as events:
+            self.lane.accept(1)
+            self.lane.accept(1)
+            self.source.poem = b"another"
+            self.lane.accept(1)
+            self.reactor.advance(TICK)
+        form = "sending {} bytes of poetry to {}"
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                form.format(len(POEM), f"{self.name(first)}, {self.name(second)}"),
+                form.format(len(b"another"), self.name(third)),
+            ],
+        )
+        self.assertEqual(list(map(self.read, readers)), [POEM, POEM, b"another"])
+
+    def test_logAtStop(self) -> None:
+        """
+        Nobody is left out of the log when the server stops.
+        """
+        reader = self.connect()
+        with capturedLogs() as events:
+            self.lane.accept(1)
+            self.lane.stop()
+        (line,) = map(formatEvent, events)
+        self.assertTrue(line.endswith(f"to {self.name(reader)}"), line)
+        self.lane = FastLane(self.port, self.factory, self.reactor, lambda: None)
 
     def test_longLog(self) -> None:
         """
@@ -224,7 +256,7 @@ class FastLaneTests(SynchronousTestCase):
         reader = self.connect()
         reader.sendall(b"GET / HTTP/1.0\r\n\r\n")
         self.accept()
-        self.lane.doRead()
+        self.reactor.advance(TICK)
         self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
         self.assertEqual(self.read(reader), POEM)
         reader.close()
@@ -259,7 +291,7 @@ class FastLaneTests(SynchronousTestCase):
         """
         self.connect().close()
         self.accept()
-        self.lane.doRead()
+        self.reactor.advance(TICK)
         self.reactor.advance(LINGER)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -271,7 +303,7 @@ class FastLaneTests(SynchronousTestCase):
         self.accept()
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         reader.close()
-        self.lane.doRead()
+        self.reactor.advance(TICK)
         self.assertEqual(len(self.lane), 0)
 
     def test_resetsFirst(self) -> None:
@@ -384,9 +416,11 @@ class FastLaneTests(SynchronousTestCase):
         reader = self.connect()
         real, self.port.socket = self.port.socket, FailingPort()  # type: ignore
         self.addCleanup(setattr, self.port, "socket", real)
-        with capturedLogs() as events, self.assertRaises(OSError) as caught:
+        with self.assertRaises(OSError) as caught:
             self.lane.accept(10)
         self.port.socket = real
+        with capturedLogs() as events:
+            self.reactor.advance(TICK)
         self.assertEqual(caught.exception.errno, errno.EMFILE)
         self.assertEqual(len(events), 1)
         self.assertEqual(self.read(reader), POEM)
