@@ -11,6 +11,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.accept import UNSENT
 from fastpoetry.transport import SENT_AT_ONCE, EndedTransport, PoetryTransport
 from tests.support import PretendedSocket
 
@@ -51,12 +52,13 @@ class TransportTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """
-        The kernel gets so much at a time.
+        The kernel gets so much at a time, and has room for more then.
         """
         transport = self.connect(PoetryTransport, 2**23)
         transport.write(bytes(2**23))
         transport.doWrite()
         self.assertEqual(len(self.socket.held), SENT_AT_ONCE)
+        self.assertLess(SENT_AT_ONCE, UNSENT)
 
     def test_lost(self) -> None:
         """
