@@ -2,7 +2,7 @@
 What a poem costs: ours beside other servers, in one run.
 
     python -m benchmarks.performance [--rounds N] [--poems N] [--only NAME ...]
-        [--big] [--many] [--start] [--cores] [--write]
+        [--big] [--many] [--proxy] [--start] [--cores] [--balanced] [--write]
 
 Every round loads each contender once, in an order that changes, so that what else
 the machine does falls on all of them.  A ratio is taken within each round, and the
@@ -157,6 +157,7 @@ def versions() -> str:
         "cc": (["cc", "--version"], r"(\S+)\n"),
         "Go": (["go", "version"], r"go(\d\S+)"),
         "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
+        "HAProxy": (["haproxy", "-v"], r"version (\d+\.\d+\.\d+)"),
     }
     found = []
     for name, (command, pattern) in commands.items():
@@ -202,8 +203,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "compare": compare,
     "big": lambda arguments: scale.big(),
     "many": lambda arguments: scale.many(),
+    "proxy": lambda arguments: scale.proxied(),
     "start": lambda arguments: scale.start(),
     "cores": lambda arguments: scale.shared(),
+    "balanced": lambda arguments: scale.balanced(),
 }
 
 

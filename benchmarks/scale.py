@@ -16,6 +16,7 @@ from statistics import median
 
 from benchmarks.contenders import (
     BY_NAME,
+    HERE,
     FLOOR,
     FLOOR_SAME,
     GO_SAME,
@@ -23,6 +24,7 @@ from benchmarks.contenders import (
     OURS,
     PLAIN_SAME,
     TRIVIAL,
+    TWISTD,
     Contender,
 )
 from benchmarks.contest import (
@@ -204,9 +206,85 @@ def start(rounds: int = 9) -> str:
     return table(rows)
 
 
-def shared(rounds: int = 5, poems: int = 5000) -> str:
+def proxied(rounds: int = 9, poems: int = 5000) -> str:
+    """
+    Serve a poem that a proxy has fetched.
+
+    @return: what it costs, in Markdown.
+    """
+    with Ring() as ring:
+        (server,) = _start(ring, [OURS])
+        command = f"{TWISTD} poetry-proxy --upstream {server.port} --port {{port}}"
+        proxy = ring.start(Contender("its proxy", command))
+        proxy.waitUntilServing()
+        samples = compete([server, proxy], rounds, poems)
+    rows = [["", "µs per poem", f"÷ {OURS}", "wrong"]]
+    for name, own in samples.items():
+        rows.append(
+            [
+                name,
+                spread((one.processor / 1000 for one in own), ".1f"),
+                spread(ratios(own, samples[OURS])),
+                str(sum(one.wrong for one in own)),
+            ]
+        )
+    return table(rows)
+
+
+def balanced(rounds: int = 7, poems: int = 4000) -> str:
+    """
+    Serve through a balancer.
+
+    @return: what it costs, and the server behind it, in Markdown.
+    """
+    balancer = Contender("HAProxy", "haproxy -f {directory}/../haproxy.cfg", "haproxy")
+    if balancer.missing:
+        return f"Missing: {balancer.needs}.\n"
+    port = freePort()
+    with Ring() as ring:
+        (server,) = _start(ring, [OURS])
+        config = (HERE / "haproxy.cfg").read_text()
+        text = config.format(port=port, upstream=server.port)
+        ring.file("haproxy.cfg", text.encode())
+        between = ring.start(balancer, port=port)
+        between.waitUntilServing()
+        alone, through, behind = [], [], []
+        for number in range(rounds + 1):
+            own = server.load(poems)
+            before, _ = server.processorTime()
+            sample = between.load(poems)
+            after, _ = server.processorTime()
+            if own.wrong or sample.wrong:
+                raise RuntimeError(f"poems were wrong: {own.wrong}, {sample.wrong}")
+            if number > 0:  # the first warms up
+                alone.append(own)
+                through.append(sample)
+                behind.append((after - before) / poems)
+    costs = [one.processor for one in alone]
+    rows = [["", "µs per poem", "÷ fastpoetry alone", "p50, ms"]]
+    for name, own, samples in (
+        ("fastpoetry alone", costs, alone),
+        ("fastpoetry behind HAProxy", behind, through),
+        ("HAProxy", [one.processor for one in through], through),
+    ):
+        rows.append(
+            [
+                name,
+                spread((one / 1000 for one in own), ".1f"),
+                spread(a / b for a, b in zip(own, costs)),
+                f"{median(one.p50 for one in samples) / 1000:.1f}",
+            ]
+        )
+    return table(rows)
+
+
+def shared(rounds: int = 7, poems: int = 5000, readers: int = 64) -> str:
     """
     Share a port among daemons.
+
+    @param poems: how many each of them sends in a round.
+
+    @param readers: to how many readers at once.
 
     @return: cost and spread of the load, in Markdown.
     """
@@ -229,14 +307,14 @@ def shared(rounds: int = 5, poems: int = 5000) -> str:
             for count, daemons in served.items():
                 descriptors = [daemon.descriptors() for daemon in daemons]
                 before = sum(daemon.processorTime()[0] for daemon in daemons)
-                sample = daemons[0].load(poems)
+                sample = daemons[0].load(count * poems, count * readers)
                 for daemon, own in zip(daemons, descriptors):
                     daemon.settle(own)
                 after = sum(daemon.processorTime()[0] for daemon in daemons)
                 if sample.wrong:
                     raise RuntimeError(f"{sample.wrong} poems were wrong")
                 if number > 0:  # the first warms up
-                    costs[count].append((after - before) / poems / 1000)
+                    costs[count].append((after - before) / count / poems / 1000)
         rows = [["daemons", "µs per poem", "÷ one daemon", "share of the readers"]]
         for count, daemons in served.items():
             names = [daemon.namedInLog() for daemon in daemons]

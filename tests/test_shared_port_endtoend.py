@@ -1,0 +1,149 @@
+"""
+Tests of daemons that share a port, each a real process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import POEM, ROOT, Ground, Server, connect, fetch, findCommand
+
+TAC = "examples/shared-port.tac"
+UNIT = ROOT / "deploy" / "fastpoetry@.service"
+
+READERS = 16
+
+
+class SharedPortTests(SynchronousTestCase):
+    """
+    Tests with C{reusePort}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Find a port that nobody listens on, and hold it.
+        """
+        self.ground = Ground(self.addCleanup)
+        holder = socket.socket()
+        self.addCleanup(holder.close)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        self.port = holder.getsockname()[1]
+
+    def start(self, count: int) -> list[Server]:
+        """
+        Start daemons from one .tac file.
+        """
+        self.ground.writeTac(TAC, port=self.port, poetry_file="poem.txt")
+        return [
+            self.ground.daemon(
+                f"--pidfile {number}.pid --logfile {number}.log -y shared-port.tac",
+                log=f"{number}.log",
+                pidfile=f"{number}.pid",
+            )
+            for number in range(count)
+        ]
+
+    def test_daemons(self) -> None:
+        """
+        Daemons of one .tac file share the readers; each has its own pid file, and a
+        log with its own readers.
+        """
+        daemons = self.start(3)
+        self.assertEqual(len({daemon.pid for daemon in daemons}), 3)
+        poems = 300
+        with ThreadPoolExecutor(READERS) as pool:
+            self.assertEqual(
+                set(pool.map(fetch, [self.port] * poems)),
+                {POEM},
+            )
+        for daemon in daemons:
+            daemon.stop()
+        shares = [daemon.log.count("127.0.0.1:") for daemon in daemons]
+        self.assertEqual(sum(shares), poems)
+        # A fair draw is never so uneven: this is six standard deviations off.
+        self.assertGreater(min(shares), poems // 6)
+
+    def test_stopUnderLoad(self) -> None:
+        """
+        When one of them stops, the readers that it has let in get their poems, and
+        from then on the others serve everybody.  Those it has not let in are reset
+        before they have anything, or served by the others.
+        """
+        daemons = self.start(2)
+        hasStopped = threading.Event()
+        outcomes: Counter[str] = Counter()
+
+        def read() -> None:
+            while not hasStopped.is_set():
+                got = b""
+                try:
+                    with connect(self.port) as reader:
+                        while part := reader.recv(2**16):
+                            got += part
+                    outcome = "whole" if got == POEM else f"{len(got)} bytes, and end"
+                except ConnectionResetError:
+                    outcome = f"{len(got)} bytes, and reset"
+                outcomes[outcome] += 1
+
+        with ThreadPoolExecutor(READERS) as pool:
+            try:
+                done = [pool.submit(read) for _ in range(READERS)]
+                for daemon in daemons:
+                    daemon.waitForLog("127.0.0.1:", 100)
+                daemons[0].stop()
+                served = daemons[1].log.count("127.0.0.1:")
+                daemons[1].waitForLog("127.0.0.1:", served + 100)
+            finally:
+                hasStopped.set()
+            for one in done:
+                one.result()
+        self.assertLessEqual(set(outcomes), {"whole", "0 bytes, and reset"})
+        self.assertLessEqual(outcomes["0 bytes, and reset"], READERS)
+        self.assertEqual(fetch(self.port), POEM)
+        daemons[1].stop()
+        named = sum(daemon.log.count("127.0.0.1:") for daemon in daemons)
+        self.assertEqual(named, outcomes["whole"] + 1)
+
+    def test_template(self) -> None:
+        """
+        systemd takes the template that comes with the project, and two of its
+        daemons share a port.
+        """
+        text = UNIT.read_text()
+        text = text.replace("/opt/fastpoetry/bin/twistd", findCommand("twistd"))
+        unit = self.ground.write("fastpoetry@.service", text.encode())
+        status, output = self.ground.run(f"systemd-analyze verify {unit}")
+        self.assertEqual((0, b""), (status, output))
+        (command,) = re.findall("(?m)^ExecStart=.*/(twistd .*)$", text)
+        changes = {
+            "-n ": "",  # a test finds a daemon by its pid file
+            "%t/": "",
+            "--port 10000": f"--port {self.port}",
+            "--iface 0.0.0.0": "--iface 127.0.0.1",
+            "/opt/fastpoetry/poem.txt": "poem.txt",
+        }
+        for old, new in changes.items():
+            self.assertEqual(command.count(old), 1, old)
+            command = command.replace(old, new)
+        daemons = []
+        for number in "12":
+            os.mkdir(self.ground.path / f"fastpoetry-{number}")
+            arguments = command.replace("%i", number).split(" ", 1)[1]
+            log = f"{number}.log"
+            pidfile = f"fastpoetry-{number}/twistd.pid"
+            daemons.append(
+                self.ground.daemon(f"--logfile {log} {arguments}", log, pidfile)
+            )
+        for _ in range(100):
+            self.assertEqual(fetch(self.port), POEM)
+        for daemon in daemons:
+            daemon.stop()
+            self.assertIn("127.0.0.1:", daemon.log)
