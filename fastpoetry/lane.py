@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from socket import SocketType
 from typing import Any
@@ -43,6 +44,9 @@ NAMES = 32
 # an enumeration takes half a microsecond to become one.)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_MORE)
 _RECEIVE = int(socket.MSG_DONTWAIT)
+
+# With this SO_LINGER, to close is to reset; socket(7).
+_RESETS = struct.pack("ii", 1, 0)
 
 # Errors of accept that are about the connection that was accepted; accept(2).
 _LOST = {
@@ -186,10 +190,14 @@ class FastLane:
         name = self._names.append
         for connection, address in self._accepted(room):
             try:
-                sent = connection.send(poem, _SEND)
+                try:
+                    sent = connection.send(poem, _SEND)
+                except BlockingIOError:  # the kernel is short of memory
+                    sent = 0
                 if sent == size:
                     connection.shutdown(socket.SHUT_WR)
-            except OSError:  # it has gone already
+            except OSError:  # it has gone already; if not, it must not see an end
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
                 connection.close()
                 continue
             name(form % address[:2])

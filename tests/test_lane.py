@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,10 +32,13 @@ POEM = b"one\r\ntwo\0\xff\n" * 10
 
 class FullSocket:
     """
-    A connection whose kernel takes only the beginning of a poem.
+    A connection whose kernel takes only the beginning of a poem, or nothing.
     """
 
-    def __init__(self, connection: socket.socket, takes: int) -> None:
+    def __init__(self, connection: socket.socket, takes: int | OSError) -> None:
+        """
+        @param takes: how many bytes are taken at first, or the error instead.
+        """
         self._connection = connection
         self._takes = takes
 
@@ -45,8 +49,10 @@ class FullSocket:
         """
         Send what is taken at first, then anything.
         """
-        part, self._takes = data[: self._takes], len(data) + 2**20
-        return self._connection.send(part, *flags)
+        takes, self._takes = self._takes, len(data) + 2**20
+        if isinstance(takes, OSError):
+            raise takes
+        return self._connection.send(data[:takes], *flags)
 
 
 class FastLaneTests(SynchronousTestCase):
@@ -321,15 +327,35 @@ class FastLaneTests(SynchronousTestCase):
 
     def test_partlyTaken(self) -> None:
         """
-        What the kernel does not take at once goes the ordinary way, and is
-        logged once.
+        What the kernel does not take at once, be it a part or all of a poem, goes
+        the ordinary way, and is logged once.
+        """
+        full = BlockingIOError(errno.EAGAIN, "full")
+        for number, takes in enumerate((5, full), 1):
+            reader = self.connect()
+            make = partial(self.makeSocket, takes)
+            self.patch(lane, "SocketType", make)
+            self.assertEqual(len(self.accept()), 1)
+            waiting = len(self.factory.connections)
+            self.assertEqual((len(self.lane), waiting), (0, number))
+            self.turn()
+            self.assertEqual(self.read(reader), POEM)
+
+    def makeSocket(self, takes: int | OSError, *arguments: int) -> FullSocket:
+        """
+        Make a socket of a connection.
+        """
+        return FullSocket(socket.socket(*arguments), takes)
+
+    def test_cannotSend(self) -> None:
+        """
+        A reader to which nothing can be sent is reset, and not in the log.
         """
         reader = self.connect()
-        self.patch(lane, "SocketType", lambda *of: FullSocket(socket.socket(*of), 5))
-        self.assertEqual(len(self.accept()), 1)
-        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
-        self.turn()
-        self.assertEqual(self.read(reader), POEM)
+        make = partial(self.makeSocket, OSError(errno.ENOBUFS, "no room"))
+        self.patch(lane, "SocketType", make)
+        self.assertEqual(self.accept(), [])
+        self.assertRaises(ConnectionResetError, self.read, reader)
 
     def test_largePoem(self) -> None:
         """
