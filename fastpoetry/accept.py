@@ -5,6 +5,7 @@ How a listening port lets readers in.
 from __future__ import annotations
 
 import resource
+import select
 import socket
 from typing import Any, ClassVar, cast
 
@@ -103,19 +104,26 @@ class Acceptor:
         Let in those who wait already, as far as there is room (closing the port
         would reset them), and nobody after them.
         """
-        room, before = self._room(), 0
-        while room > 0 and room != before:
+        self._endPause()
+        waiting = select.poll()
+        waiting.register(self._port, select.POLLIN)
+        for _ in range(BACKLOG // TURN + 1):  # others may come all the while
+            if self._room() <= 0 or self._pause is not None or not waiting.poll(0):
+                break
             self.doRead()
-            room, before = self._room(), room
+        self._endPause()
         if self._lane is not None:
             self._lane.stop()
-        if self._pause is not None and self._pause.active():
-            self._pause.cancel()
         self._connections.unwatch(self._wait)
         self._all.remove(self)
         self._reactor.removeReader(self)
         for other in self._all:  # its share is theirs now
             other._wait()
+
+    def _endPause(self) -> None:
+        pause, self._pause = self._pause, None
+        if pause is not None and pause.active():
+            pause.cancel()
 
     def _room(self) -> int:
         limit = self._limit

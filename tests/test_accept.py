@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import resource
 import socket
+import struct
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -252,6 +253,23 @@ class AcceptorTests(SynchronousTestCase):
         self.leave(3)
         self.assertFalse(self.isReading(acceptor))
 
+    def test_stopAfterGone(self) -> None:
+        """
+        Who waits is let in also when those before have gone by now.
+        """
+        self.patch(accept, "TURN", 2)
+        acceptor, factory = self.listenWithLane(10)
+        reset = struct.pack("ii", 1, 0)
+        for reader in self.connect(2):
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            reader.close()
+        (reader,) = self.connect(1)
+        acceptor.stop()
+        self.assertEqual(reader.recv(5), b"poem")
+        factory.connections.abort()
+        self.reactor.advance(0)
+        acceptor.connectionLost(Failure(ConnectionDone()))
+
     def test_stopWithRoom(self) -> None:
         """
         When nobody waits any more, stopping is at its end.
@@ -311,15 +329,21 @@ class AcceptorTests(SynchronousTestCase):
 
     def test_stopInPause(self) -> None:
         """
-        A stop during that second ends it.
+        A stop during that second ends it, and tries once more to let those in who
+        wait.
         """
         acceptor, _ = self.listenWithLane(10)
+        failures = []
 
         def fail(room: int) -> None:
+            failures.append(room)
             raise OSError(errno.ENFILE, "Too many open files in system")
 
         self.patch(acceptor._lane, "accept", fail)
+        self.connect(1)
+        acceptor.doRead()
         acceptor.stop()
+        self.assertEqual(failures, [10, 10])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertFalse(self.isReading(acceptor))
         acceptor.connectionLost(Failure(ConnectionDone()))
