@@ -122,7 +122,7 @@ class Acceptor:
 
     def _endPause(self) -> None:
         pause, self._pause = self._pause, None
-        if pause is not None and pause.active():
+        if pause is not None:
             pause.cancel()
 
     def _room(self) -> int:
@@ -133,8 +133,12 @@ class Acceptor:
         waiting = 0 if self._lane is None else len(self._lane)
         return limit - len(self._connections) - waiting
 
+    def _resume(self) -> None:
+        self._pause = None
+        self._wait()
+
     def _wait(self) -> None:
-        if self._room() > 0:
+        if self._pause is None and self._room() > 0:
             self._reactor.addReader(self)
 
     def doRead(self) -> None:
@@ -152,7 +156,7 @@ class Acceptor:
                 # The readers wait; without a pause the reactor would spin.
                 self._log.error("cannot accept: {reason}", reason=error.strerror)
                 self._reactor.removeReader(self)
-                self._pause = self._reactor.callLater(PAUSE, self._wait)
+                self._pause = self._reactor.callLater(PAUSE, self._resume)
         if self._room() <= 0:
             self._reactor.removeReader(self)
 

@@ -38,7 +38,7 @@ TICK = 0.005
 
 # How many readers one line of the log names at the most: syslog may cut one at 1,024
 # bytes (RFC 3164).
-NAMES = 32
+NAMES = {socket.AF_INET: 32, socket.AF_INET6: 16}
 
 # MSG_MORE: the end, which follows at once, goes out in the last segment.  (Numbers, as
 # an enumeration takes half a microsecond to become one.)
@@ -240,12 +240,12 @@ class FastLane:
         self._onRoom()
 
     def _logNames(self) -> None:
-        names = self._names
-        for first in range(0, len(names), NAMES):
+        names, step = self._names, NAMES[self._port.addressFamily]
+        for first in range(0, len(names), step):
             self._log.info(
                 "sending {size} bytes of poetry to {peer}",
                 size=self._size,
-                peer=", ".join(names[first : first + NAMES]),
+                peer=", ".join(names[first : first + step]),
             )
         names.clear()
 

@@ -327,6 +327,30 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_pauseLasts(self) -> None:
+        """
+        That second is not cut short by a reader who leaves.
+        """
+        acceptor, _ = self.listenWithLane(10)
+        one, _ = self.connect(2)
+        lane: Any = acceptor._lane
+        lane.accept(1)
+
+        def fail(room: int) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(lane, "accept", fail)
+        acceptor.doRead()
+        one.close()
+        self.reactor.advance(TICK)
+        self.assertEqual(len(lane), 0)
+        self.assertFalse(self.isReading(acceptor))
+        self.reactor.advance(PAUSE)
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.stop()
+        acceptor.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_stopInPause(self) -> None:
         """
         A stop during that second ends it, and tries once more to let those in who
