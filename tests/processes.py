@@ -199,13 +199,13 @@ class Ground:
     None of their processes outlives the test.
     """
 
-    def __init__(self, addCleanup: Callable[..., Any]) -> None:
+    def __init__(self, addCleanup: Callable[..., Any], poem: bytes = POEM) -> None:
         """
         @param addCleanup: of the test.
         """
         self.path = Path(tempfile.mkdtemp(prefix="fastpoetry-")).resolve()
         self.path.chmod(0o755)  # for those who are not root, too
-        self.write("poem.txt", POEM)
+        self.write("poem.txt", poem)
         self._environment = {**os.environ, MARK: str(self.path)}
         others = self._environment.get("PYTHONPATH")
         self._environment["PYTHONPATH"] = f"{ROOT}:{others}" if others else str(ROOT)

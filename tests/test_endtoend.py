@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import socket
 import ssl
 import stat
 import sys
 from pathlib import Path
-from unittest import SkipTest, skipIf
+from unittest import skipIf
 
 from twisted.copyright import version
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.lane import SMALL
 from tests.processes import (
-    DEADLINE,
     POEM,
     ROOT,
     Ground,
@@ -150,6 +151,14 @@ AS_NOBODY = "--uid nobody --gid nogroup"
 needsRoot = skipIf(os.geteuid() != 0, "only root can start it as somebody else")
 
 
+def nameOf(reader: socket.socket) -> str:
+    """
+    @return: how the log names a reader.
+    """
+    host, port = reader.getsockname()
+    return f"{host}:{port}"
+
+
 class DaemonTests(SynchronousTestCase):
     """
     A server, from its start to its end.
@@ -157,25 +166,6 @@ class DaemonTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.ground = Ground(self.addCleanup)
-
-    def test_daemonServesThePoem(self) -> None:
-        """
-        The daemon serves the poem byte for byte, logs that it does, and leaves
-        no pid file when SIGTERM ends it.
-        """
-        self.ground.writeTac()
-        server = self.ground.daemon(TAC)
-        with connect(*server.ports) as reader:
-            host, port = reader.getsockname()
-            self.assertEqual(POEM, readAll(reader))
-        self.assertTrue((self.ground.path / "twistd.pid").exists())
-        server.stop()
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
-        for line in (
-            f"loaded a poem from: {self.ground.path}/poem.txt\n",
-            f"sending {len(POEM)} bytes of poetry to {host}:{port}\n",
-        ):
-            self.assertIn(line, server.log)
 
     def test_startedFromElsewhere(self) -> None:
         """
@@ -295,37 +285,6 @@ class DaemonTests(SynchronousTestCase):
         self.assertEqual(POEM, fetch(*server.ports))
         server.stop()
 
-    def test_syslog(self) -> None:
-        """
-        With C{--syslog}, the log goes to F{/dev/log}, and SIGUSR1 does no harm.
-        """
-        syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(syslog.close)
-        syslog.settimeout(DEADLINE)
-        try:
-            syslog.bind("/dev/log")
-        except OSError:
-            isOurs = False
-        else:
-            isOurs = True
-            self.addCleanup(os.unlink, "/dev/log")
-
-        def assertArrives(text: str) -> None:
-            line = ""
-            while isOurs and not ("verses:" in line and text in line):
-                line = syslog.recv(2**16).decode()
-
-        command = "--syslog --prefix verses fastpoetry -e unix:socket --poem poem.txt"
-        server = self.ground.daemon(command)
-        assertArrives(f"loaded a poem from: {self.ground.path}/poem.txt")
-        server.signal(signal.SIGUSR1)
-        assertArrives("received SIGUSR1")
-        self.assertEqual(POEM, fetch(self.ground.path / "socket"))
-        assertArrives(f"sending {len(POEM)} bytes of poetry to ")
-        self.assertFalse(server.logPath.exists())
-        if not isOurs:
-            raise SkipTest("it serves, but what is logged is not seen in /dev/log")
-
     def test_secondStart(self) -> None:
         """
         A second daemon with the same pid file is refused, and the first serves on.
@@ -390,90 +349,6 @@ class DaemonTests(SynchronousTestCase):
             return port
         self.fail("no port below 1024 is free")
 
-    def checkReload(self, server: Server) -> None:
-        """
-        Replace the poem, then delete it, with a SIGHUP after each.
-        """
-        poem = self.ground.path / "poem.txt"
-        self.assertEqual(POEM, fetch(*server.ports))
-        self.ground.write("new.txt", b"new\n").replace(poem)
-        server.signal(signal.SIGHUP)
-        server.waitForLog("loaded a poem", times=2)
-        self.assertEqual(b"new\n", fetch(*server.ports))
-        poem.unlink()
-        server.signal(signal.SIGHUP)
-        server.waitForLog(f"No such file or directory: {poem}\n")
-        self.assertEqual(b"new\n", fetch(*server.ports))
-        server.stop()
-        self.assertEqual(1, server.log.count("#error]"), server.log)
-
-    def test_tacReloads(self) -> None:
-        """
-        SIGHUP makes a .tac daemon read its poem anew, and keep the old one when
-        it cannot.
-        """
-        self.ground.writeTac()
-        self.checkReload(self.ground.daemon(TAC))
-
-    def test_pluginReloads(self) -> None:
-        """
-        SIGHUP makes a daemon of the plugin read its poem anew, and keep the old
-        one when it cannot.
-        """
-        self.checkReload(self.ground.daemon(PLUGIN))
-
-    def stopWithReaders(self) -> tuple[Server, list[socket.socket]]:
-        """
-        Stop a server while two readers read nothing.
-        """
-        self.ground.write("poem.txt", LONG)
-        server = self.ground.foreground(f"twistd -n {PLUGIN} --grace 999 --timeout 999")
-        (port,) = server.ports
-        readers = [connect(port, buffer=2**12) for _ in range(2)]
-        for reader in readers:
-            self.addCleanup(reader.close)
-        server.waitForLog("sending", times=2)
-        server.signal(signal.SIGTERM)
-        server.waitForLog("readers in flight: 2")
-        self.assertRaises(ConnectionRefusedError, connect, port)
-        return server, readers
-
-    def test_drains(self) -> None:
-        """
-        Readers in flight when SIGTERM comes get the whole poem, then the server
-        ends.
-        """
-        server, readers = self.stopWithReaders()
-        for reader in readers:
-            self.assertFalse(server.hasEnded())
-            self.assertTrue(readAll(reader) == LONG)
-        server.waitForEnd()
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
-
-    def test_secondSignal(self) -> None:
-        """
-        A second SIGTERM ends a server at once, and its readers with a reset.
-        """
-        server, readers = self.stopWithReaders()
-        self.assertEqual(-signal.SIGTERM, server.stop())
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
-        for reader in readers:
-            self.assertRaises(ConnectionResetError, readAll, reader)
-
-    def test_killed(self) -> None:
-        """
-        When the server is killed in the middle of a poem, the reader sees a reset,
-        not the end of a shorter poem.
-        """
-        self.ground.write("poem.txt", LONG)
-        server = self.ground.daemon(PLUGIN)
-        reader = connect(*server.ports, buffer=2**12)
-        self.addCleanup(reader.close)
-        server.waitForLog("sending")
-        server.signal(signal.SIGKILL)
-        server.waitForEnd()
-        self.assertRaises(ConnectionResetError, readAll, reader)
-
     def test_listed(self) -> None:
         """
         C{twistd --help} and C{twist --help} list the command, with what it does.
@@ -532,59 +407,247 @@ class DaemonTests(SynchronousTestCase):
 
     def test_emptyPoem(self) -> None:
         """
-        An empty poem is served as such, with a clean end, and a warning at start.
+        An empty poem is served as such, with a clean end, and a warning at start;
+        on a UNIX socket, too, where there is no fast lane.
         """
         path = self.ground.write("poem.txt", b"")
-        server = self.ground.daemon(PLUGIN)
+        server = self.ground.daemon(f"{PLUGIN} --endpoint unix:socket")
         self.assertIn(f"#warn] the poem is empty: {path}\n", server.log)
         self.assertEqual(b"", fetch(*server.ports))
+        self.assertEqual(b"", fetch(self.ground.path / "socket"))
         server.stop()
 
     def test_bytesAreKept(self) -> None:
         """
         Of several poems on as many ports each port gives its own, byte for byte,
-        whatever the locale.
+        whatever the locale, and whichever way it goes.
         """
+        poems = dict(AWKWARD)
         for name, poem in AWKWARD.items():
+            poems[f"long-{name}"] = poem + LONG[:SMALL] + poem
+        for name, poem in poems.items():
             self.ground.write(name, poem)
-        options = " ".join(f"--port 0 --poem {name}" for name in AWKWARD)
+        options = " ".join(f"--port 0 --poem {name}" for name in poems)
         for locale in ("C", "C.UTF-8"):
             server = self.ground.daemon(
                 f"--logfile {locale}.log fastpoetry {options}",
                 log=f"{locale}.log",
                 environment={"LC_ALL": locale},
             )
-            received = dict(zip(AWKWARD, map(fetch, server.ports)))
-            self.assertEqual(AWKWARD, received, locale)
+            received = dict(zip(poems, map(fetch, server.ports)))
+            self.assertEqual(poems, received, locale)
             server.stop()
 
-    def checkClients(self, poem: bytes, says: bytes) -> None:
+
+class SmallPoemTests(SynchronousTestCase):
+    """
+    What a server owes its readers, with the longest poem that goes by
+    L{fastpoetry.lane}.
+
+    @ivar poem: what the server serves.
+
+    @ivar other: a poem that goes the other way.
+
+    @ivar lines: how many lines of the log name three readers who come together.
+    """
+
+    poem = LONG[:SMALL]
+    other = LONG
+    lines = 1
+
+    def setUp(self) -> None:
         """
-        Have each client get a poem.
+        Make a directory with the poem.
         """
-        self.ground.write("poem.txt", poem)
+        self.ground = Ground(self.addCleanup, self.poem)
+
+    def assertPoem(self, received: bytes, poem: bytes | None = None) -> None:
+        """
+        Assert that this is a whole poem, by default the first one.
+        """
+        expected = self.poem if poem is None else poem
+        self.assertTrue(received == expected, f"{len(received)} bytes")
+
+    def connectSlow(self, server: Server) -> socket.socket:
+        """
+        Connect a reader that reads nothing, and wait until its kernel holds the
+        beginning of the poem, which is all that it has room for.
+        """
+        (port,) = server.ports
+        reader = connect(port, buffer=2**12)
+        self.addCleanup(reader.close)
+        reader.recv(1, socket.MSG_PEEK)
+        return reader
+
+    def test_way(self) -> None:
+        """
+        Readers who come together are named in one line of the log where the fast
+        lane serves them, and in a line each where it does not.
+        """
+        server = self.ground.daemon(PLUGIN)
+        status = Path(f"/proc/{server.pid}/status")
+        server.signal(signal.SIGSTOP)
+        server.waitUntil(lambda: "T (stopped)" in status.read_text(), "halt")
+        readers = [connect(*server.ports) for _ in range(3)]
+        names = list(map(nameOf, readers))
+        server.signal(signal.SIGCONT)
+        for reader in readers:
+            self.assertPoem(readAll(reader))
+        server.stop()
+        lines = re.findall(r"sending \d+ bytes of poetry to (.*)", server.log)
+        self.assertEqual(names, ", ".join(lines).split(", "))
+        self.assertEqual(self.lines, len(lines))
+
+    def test_daemonServesThePoem(self) -> None:
+        """
+        The daemon serves the poem byte for byte, logs that it does, and leaves
+        no pid file when SIGTERM ends it.
+        """
+        self.ground.writeTac()
+        server = self.ground.daemon(TAC)
+        with connect(*server.ports) as reader:
+            name = nameOf(reader)
+            self.assertPoem(readAll(reader))
+        self.assertTrue((self.ground.path / "twistd.pid").exists())
+        server.stop()
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        for line in (
+            f"loaded a poem from: {self.ground.path}/poem.txt\n",
+            f"sending {len(self.poem)} bytes of poetry to {name}\n",
+        ):
+            self.assertIn(line, server.log)
+
+    def checkReload(self, server: Server) -> None:
+        """
+        Replace the poem by one that goes the other way, then delete it, with a
+        SIGHUP after each.
+        """
+        poem = self.ground.path / "poem.txt"
+        self.assertPoem(fetch(*server.ports))
+        slow = self.connectSlow(server)
+        self.ground.write("new.txt", self.other).replace(poem)
+        server.signal(signal.SIGHUP)
+        server.waitForLog("loaded a poem", times=2)
+        self.assertPoem(fetch(*server.ports), self.other)
+        poem.unlink()
+        server.signal(signal.SIGHUP)
+        server.waitForLog(f"No such file or directory: {poem}\n")
+        self.assertPoem(fetch(*server.ports), self.other)
+        self.assertPoem(readAll(slow))
+        server.stop()
+        self.assertEqual(1, server.log.count("#error]"), server.log)
+
+    def test_tacReloads(self) -> None:
+        """
+        SIGHUP makes a .tac daemon read its poem anew, and keep the old one when
+        it cannot.  A reader in the middle of the old poem gets the rest of that.
+        """
+        self.ground.writeTac()
+        self.checkReload(self.ground.daemon(TAC))
+
+    def test_pluginReloads(self) -> None:
+        """
+        The same is true of a daemon of the plugin.
+        """
+        self.checkReload(self.ground.daemon(PLUGIN))
+
+    def stopWithReaders(self) -> tuple[Server, list[socket.socket]]:
+        """
+        Stop a server while two readers read nothing.
+        """
+        server = self.ground.foreground(f"twistd -n {PLUGIN} --grace 999 --timeout 999")
+        (port,) = server.ports
+        readers = [self.connectSlow(server) for _ in range(2)]
+        server.signal(signal.SIGTERM)
+        server.waitForLog("readers in flight: 2")
+        self.assertRaises(ConnectionRefusedError, connect, port)
+        return server, readers
+
+    def test_drains(self) -> None:
+        """
+        Readers in flight when SIGTERM comes get the whole poem, then the server
+        ends.
+        """
+        server, readers = self.stopWithReaders()
+        for reader in readers:
+            self.assertFalse(server.hasEnded())
+            self.assertPoem(readAll(reader))
+        server.waitForEnd()
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+
+    def test_secondSignal(self) -> None:
+        """
+        A second SIGTERM ends a server at once, and its readers with a reset.
+        """
+        server, readers = self.stopWithReaders()
+        self.assertEqual(-signal.SIGTERM, server.stop())
+        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        for reader in readers:
+            self.assertRaises(ConnectionResetError, readAll, reader)
+
+    def kill(self) -> socket.socket:
+        """
+        Kill a server in the middle of a poem.
+
+        @return: the reader of that.
+        """
+        server = self.ground.daemon(PLUGIN)
+        reader = self.connectSlow(server)
+        server.signal(signal.SIGKILL)
+        server.waitForEnd()
+        return reader
+
+    def test_killed(self) -> None:
+        """
+        When the server is killed, the reader gets the whole poem all the same:
+        the kernel had it, and its end.
+        """
+        self.assertPoem(readAll(self.kill()))
+
+    def checkClients(self, says: bytes) -> None:
+        """
+        Have each client get the poem, while one is in the middle of it.
+        """
         server = self.ground.daemon(PLUGIN)
         (port,) = server.ports
+        slow = self.connectSlow(server)
+        slow.sendall(says)
         for client in CLIENTS:
             status, received = self.ground.run(client.format(port=port), says=says)
             self.assertEqual(0, status, f"{client}: {received[-200:]!r}")
-            self.assertTrue(poem == received, f"{client}: {len(received)} bytes")
-        with connect(port) as reader:
-            reader.sendall(says)
-            self.assertTrue(poem == readAll(reader), "a socket")
+            self.assertTrue(received == self.poem, f"{client}: {len(received)} bytes")
+        self.assertPoem(readAll(slow))
         server.stop()
 
     def test_clients(self) -> None:
         """
         The usual clients get the poem, byte for byte, and end by themselves.
         """
-        self.checkClients(POEM, says=b"")
+        self.checkClients(says=b"")
 
     def test_clientsThatTalk(self) -> None:
         """
-        What a client says takes nothing from the poem, however long that is.
+        What a client says takes nothing from the poem.
         """
-        self.checkClients(LONG, says=b"hi\n")
+        self.checkClients(says=b"hi\n")
+
+
+class LongPoemTests(SmallPoemTests):
+    """
+    The same with a poem that goes by L{fastpoetry.protocol}, and of which the
+    kernels of both sides hold only a part for a reader that reads nothing.
+    """
+
+    poem = LONG
+    other = LONG[:SMALL]
+    lines = 3
+
+    def test_killed(self) -> None:
+        """
+        When the server is killed in the middle of a poem, the reader sees a reset,
+        not the end of a shorter poem.
+        """
+        self.assertRaises(ConnectionResetError, readAll, self.kill())
 
 
 class RefusalTests(RefusalTestCase):
