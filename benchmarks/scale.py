@@ -16,10 +16,10 @@ from statistics import median
 
 from benchmarks.contenders import (
     BY_NAME,
-    HERE,
     FLOOR,
     FLOOR_SAME,
     GO_SAME,
+    HERE,
     NGINX,
     OURS,
     PLAIN_SAME,
