@@ -280,6 +280,24 @@ class AcceptorTests(SynchronousTestCase):
         self.assertEqual(len(self.factory.connections), 2)
         self.assertFalse(self.isReading(acceptor))
 
+    def test_stopInRush(self) -> None:
+        """
+        Others who come all the while do not keep a stop from its end.
+        """
+        self.patch(accept, "BACKLOG", 4)
+        self.patch(accept, "TURN", 2)
+        acceptor = self.listen(50)
+        self.connect(2)
+        doRead = acceptor.doRead
+
+        def rush() -> None:
+            doRead()
+            self.connect(2)
+
+        self.patch(acceptor, "doRead", rush)
+        acceptor.stop()
+        self.assertEqual(len(self.factory.connections), 6)
+
     def test_unix(self) -> None:
         """
         A UNIX socket has a limit, too.
