@@ -55,7 +55,7 @@ def _start(ring: Ring, names: list[str], poem: Path = POEM) -> list[Running]:
     return servers
 
 
-def big(rounds: int = 5, poems: int = 16, readers: int = 8) -> str:
+def big(rounds: int = 15, poems: int = 16, readers: int = 8) -> str:
     """
     Send a big poem to few readers.
 
@@ -278,7 +278,7 @@ def balanced(rounds: int = 7, poems: int = 4000) -> str:
     return table(rows)
 
 
-def shared(rounds: int = 7, poems: int = 5000, readers: int = 64) -> str:
+def shared(rounds: int = 11, poems: int = 5000, readers: int = 64) -> str:
     """
     Share a port among daemons.
 

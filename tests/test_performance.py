@@ -17,7 +17,7 @@ from benchmarks.syscalls import count
 
 # The processor time of a poem, relative to that of plain Twisted doing the same
 # work in the same run.
-RATIO = 0.23
+RATIO = 0.20
 
 # System calls for a poem, with 64 readers at once.  Those that a turn of the reactor
 # makes for all of its readers together are a few hundredths of a call.
