@@ -27,14 +27,14 @@ BACKLOG = 2**15
 # How many bytes of a poem the kernel holds unsent for one connection, so that
 # stalled readers do not fill the memory that it has for all sockets.
 UNSENT = 128 * 1024
-_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 # Descriptors kept for what is not a reader: the log, the reactor, a poem that is
-# being read.
+# being read; and for each port, the listener and what its fast lane looks through.
 RESERVE = 32
+FOR_PORT = 2
 
-# When the system has no room for another connection, nobody is let in for so many
-# seconds.
+# When a port with a fast lane cannot let readers in, it does not try again for so
+# many seconds.
 PAUSE = 1.0
 
 # How many readers are let in before those who are in already get a turn.
@@ -72,8 +72,8 @@ class Acceptor:
 
         @param factory: what serves the readers, be it in a wrapper for TLS or not.
 
-        @param limit: how many connections there may be at once; by default an
-            equal share of the descriptors of the process.
+        @param limit: how many connections there may be at once; by default, and at
+            the most, an equal share of the descriptors of the process.
         """
         self._port = port
         self._connections = factory.connections
@@ -91,9 +91,9 @@ class Acceptor:
         self._descriptors = descriptorLimit()
         listener = self._port.socket
         listener.listen(BACKLOG)
-        if listener.family != socket.AF_UNIX and _TCP_NOTSENT_LOWAT is not None:
+        if listener.family != socket.AF_UNIX:
             # Accepted sockets inherit it.
-            listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         self._port.stopReading()
         self._all.add(self)
         self._connections.watch(self._wait)
@@ -107,6 +107,8 @@ class Acceptor:
         self._endPause()
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
+        if self._lane is not None:
+            self._lane.look()  # who has ended makes room
         for _ in range(BACKLOG // TURN + 1):  # others may come all the while
             if self._room() <= 0 or self._pause is not None or not waiting.poll(0):
                 break
@@ -120,16 +122,19 @@ class Acceptor:
         for other in self._all:  # its share is theirs now
             other._wait()
 
+    def _beginPause(self) -> None:
+        # The readers wait; without a pause the reactor would spin.
+        self._reactor.removeReader(self)
+        self._pause = self._reactor.callLater(PAUSE, self._resume)
+
     def _endPause(self) -> None:
         pause, self._pause = self._pause, None
         if pause is not None:
             pause.cancel()
 
     def _room(self) -> int:
-        limit = self._limit
-        if limit is None:
-            share = (self._descriptors - RESERVE) // len(self._all)
-            limit = max(1, share)
+        share = (self._descriptors - RESERVE) // len(self._all) - FOR_PORT
+        limit = max(1, share if self._limit is None else min(share, self._limit))
         waiting = 0 if self._lane is None else len(self._lane)
         return limit - len(self._connections) - waiting
 
@@ -153,10 +158,12 @@ class Acceptor:
             try:
                 self._lane.accept(room)
             except OSError as error:
-                # The readers wait; without a pause the reactor would spin.
                 self._log.error("cannot accept: {reason}", reason=error.strerror)
-                self._reactor.removeReader(self)
-                self._pause = self._reactor.callLater(PAUSE, self._resume)
+                self._beginPause()
+            except Exception:
+                # Somebody's source of poems: the reactor would close the port.
+                self._log.failure("cannot let readers in")
+                self._beginPause()
         if self._room() <= 0:
             self._reactor.removeReader(self)
 

@@ -52,6 +52,7 @@ class DaemonService(Service):
 
     _prepared = False
     _stopping = False
+    _aborting = False
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -86,10 +87,13 @@ class DaemonService(Service):
 
     def stopService(self) -> None:
         """
-        From here on, a signal to stop is the second.
+        From here on, a signal to stop is the second.  It may have come already: all
+        other services have begun to stop.
         """
         super().stopService()
         self._stopping = True
+        if self._aborting:
+            self._abort()
 
     def _onSignal(
         self, number: signal.Signals, call: Callable[..., None], *arguments: Any
@@ -116,9 +120,10 @@ class DaemonService(Service):
         if not self._stopping:
             self._stopping = True
             stop(number, None)
+        elif self.running:  # the stop is yet to begin
+            self._aborting = True
         else:
-            # Not in this turn, in which the stop may be yet to begin.
-            self.reactor.callLater(0, self._abort)
+            self._abort()
 
     def _each(self, interface: type[Interface]) -> Iterator[Any]:
         for service in allServices(self.parent):

@@ -5,8 +5,6 @@ Bytes down one connection: all of them, then the end of the line; or a reset.
 from __future__ import annotations
 
 import io
-import socket
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -90,7 +88,7 @@ class DeliveryProtocol(Protocol):
             sent.addCallbacks(lambda _: self._end(), lambda _: None)
         else:
             # Until the kernel has everything, an end of the process is a reset.
-            self._setLinger(True)
+            kernel.setReset(self.transport.getHandle(), True)
             # Twisted 24.11 and later keep no copy of what is written at once.
             self.transport.write(data)
             self._end()
@@ -144,14 +142,8 @@ class DeliveryProtocol(Protocol):
         """
         self._ended = True
         if self._file is None:
-            self._setLinger(False)
+            kernel.setReset(self.transport.getHandle(), False)
         self._check()
-
-    def _setLinger(self, resets: bool) -> None:
-        # socket(7): with a time of 0, to close is to reset, whoever closes.
-        self.transport.getHandle().setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", resets, 0)
-        )
 
     def _check(self) -> None:
         """

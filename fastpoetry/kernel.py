@@ -8,13 +8,13 @@ import fcntl
 import socket
 import struct
 import termios
+from socket import SocketType
 from typing import NamedTuple
 
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_state is its first byte,
 # and tcpi_bytes_acked, which came with Linux 4.1, the 64-bit number that follows the
 # first 120.
 _INFO = struct.Struct("=B119xQ")
-_TCP_INFO = getattr(socket, "TCP_INFO", -1)  # -1: no such option, on any kernel
 _TCP_CLOSE = 7  # include/net/tcp_states.h
 
 
@@ -23,7 +23,7 @@ class Progress(NamedTuple):
     How far a connection has come.
 
     @ivar acknowledged: how many bytes the reader's kernel has acknowledged; 0
-        where that is not known (a UNIX socket, a kernel other than Linux).
+        where that is not known (a UNIX socket).
 
     @ivar pending: how many bytes are written to the socket and not yet
         acknowledged; 0 where that is not known.
@@ -49,10 +49,34 @@ def progress(fd: int) -> Progress:
     return Progress(acknowledged, _pending(fd), state == _TCP_CLOSE)
 
 
+def isClosed(connection: SocketType) -> bool:
+    """
+    Ask whether a TCP connection is no more: it was reset, or both sides have ended
+    and know it of one another.
+
+    @param connection: a connected TCP socket.
+    """
+    # To be asked for one byte is all the same to the kernel.
+    state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return state[0] == _TCP_CLOSE
+
+
+def setReset(connection: SocketType, resets: bool) -> None:
+    """
+    Say what it means for the other side when a socket is closed, by whomever: a
+    reset, or the end.
+
+    @param connection: a TCP socket.
+    """
+    # socket(7): with a time of 0, to close is to reset.
+    linger = struct.pack("ii", resets, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
 def _info(fd: int) -> tuple[int, int]:
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
     try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
         return 0, 0

@@ -15,8 +15,8 @@ from __future__ import annotations
 import errno
 import select
 import socket
-import struct
 from collections.abc import Callable, Iterator
+from itertools import islice
 from socket import SocketType
 from typing import Any
 
@@ -25,6 +25,7 @@ from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
 from fastpoetry.delivery import LINGER, DeliveryFactory
+from fastpoetry.kernel import isClosed, setReset
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
 from fastpoetry.transport import EndedTransport, PoetryTransport
 
@@ -36,6 +37,9 @@ SMALL = 16 * 1024
 # log, and until one that has ended is noticed.
 TICK = 0.005
 
+# How many of those who stay go the ordinary way at a time: others wait meanwhile.
+MOST = 100
+
 # How many readers one line of the log names at the most: syslog may cut one at 1,024
 # bytes (RFC 3164).
 NAMES = {socket.AF_INET: 32, socket.AF_INET6: 16}
@@ -43,10 +47,8 @@ NAMES = {socket.AF_INET: 32, socket.AF_INET6: 16}
 # MSG_MORE: the end, which follows at once, goes out in the last segment.  (Numbers, as
 # an enumeration takes half a microsecond to become one.)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_MORE)
-_RECEIVE = int(socket.MSG_DONTWAIT)
 
-# With this SO_LINGER, to close is to reset; socket(7).
-_RESETS = struct.pack("ii", 1, 0)
+_NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 # Errors of accept that are about the connection that was accepted; accept(2).
 _LOST = {
@@ -121,7 +123,6 @@ class FastLane:
         self._reactor = reactor
         self._readers: dict[int, _Reader] = {}
         self._epoll = select.epoll()
-        self._buffer = bytearray(2**16)
         self._names: list[str] = []
         self._size = 0  # what they were sent
         self._tick: IDelayedCall | None = None
@@ -151,7 +152,7 @@ class FastLane:
         @raise OSError: when the system has no room for more.
         """
         poem = getattr(self._factory.source, "poem", None)
-        if poem is None or len(poem) > SMALL:
+        if not isinstance(poem, bytes) or len(poem) > SMALL:
             for connection, address in self._accepted(room):
                 protocol = self._factory.buildProtocol(None)
                 self._connect(PoetryTransport, connection, address, protocol)
@@ -159,7 +160,7 @@ class FastLane:
         if len(poem) != self._size:
             self._logNames()
             self._size = len(poem)
-        self._look()
+        self.look()
         try:
             self._sendAll(poem, room)
         finally:
@@ -172,15 +173,20 @@ class FastLane:
         listener: Any = self._port.socket
         accept = listener._accept
         family, kind = int(self._port.addressFamily), int(socket.SOCK_STREAM)
+        isIPv6 = self._port.addressFamily == socket.AF_INET6
         for _ in range(room):
             try:
                 fd, address = accept()
-                yield SocketType(family, kind, 0, fd), address
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno not in _LOST:
                     raise
+                continue
+            if isIPv6 and address[3]:  # only a name has room for the scope
+                host, _ = socket.getnameinfo(address, _NUMERIC)
+                address = host, *address[1:]
+            yield SocketType(family, kind, 0, fd), address
 
     def _sendAll(self, poem: bytes, room: int) -> None:
         size = len(poem)
@@ -197,7 +203,7 @@ class FastLane:
                 if sent == size:
                     connection.shutdown(socket.SHUT_WR)
             except OSError:  # it has gone already; if not, it must not see an end
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+                setReset(connection, True)
                 connection.close()
                 continue
             name(form % address[:2])
@@ -209,35 +215,40 @@ class FastLane:
                 protocol = self._connect(PoetryTransport, connection, address)
                 protocol.deliver(poem[sent:])
 
-    def _look(self) -> None:
-        # A reader that has ended has its connection closed; one that says something
-        # goes the ordinary way.
-        readers, buffer = self._readers, self._buffer
+    def look(self) -> None:
+        """
+        Close the connections that are at their end.  A reader that says something,
+        or has ended before it has all of the poem, goes the ordinary way.
+        """
+        readers = self._readers
         for fd, _ in self._epoll.poll(0):
+            if fd not in readers:  # a process that was forked has a copy of it yet
+                continue
             connection = readers[fd][0]
-            try:
-                said = connection.recv_into(buffer, 0, _RECEIVE)
-            except OSError:  # it has reset the connection
-                said = 0
-            if said:
-                self._handOver(fd)
-            else:
+            if isClosed(connection):
                 del readers[fd]
                 connection.close()
+            else:
+                self._handOver(fd)
 
     def _onTick(self) -> None:
         self._tick = None
-        self._logNames()
-        self._look()
+        try:
+            self._logNames()
+            self.look()
+            self._handOverThoseWhoStay()
+        finally:
+            if self._readers:
+                self._tick = self._reactor.callLater(TICK, self._onTick)
+            self._onRoom()
+
+    def _handOverThoseWhoStay(self) -> None:
+        # The ordinary way has deadlines for them.
         before = self._reactor.seconds() - LINGER
-        while self._readers:
-            fd, (_, _, since) = next(iter(self._readers.items()))
+        for fd, (_, _, since) in list(islice(self._readers.items(), MOST)):
             if since > before:
                 break
-            self._handOver(fd)  # the ordinary way has deadlines for those who stay
-        if self._readers:
-            self._tick = self._reactor.callLater(TICK, self._onTick)
-        self._onRoom()
+            self._handOver(fd)
 
     def _logNames(self) -> None:
         names, step = self._names, NAMES[self._port.addressFamily]

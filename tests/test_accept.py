@@ -22,7 +22,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry import accept
-from fastpoetry.accept import PAUSE, RESERVE, UNSENT, Acceptor, descriptorLimit
+from fastpoetry.accept import (
+    FOR_PORT,
+    PAUSE,
+    RESERVE,
+    UNSENT,
+    Acceptor,
+    descriptorLimit,
+)
 from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.lane import TICK
 from fastpoetry.protocol import PoetryFactory
@@ -54,6 +61,22 @@ class CountedFactory(DeliveryFactory):
 
     noisy = False
     protocol = CountedProtocol  # type: ignore[assignment]
+
+
+class BrokenSource(StaticSource):
+    """
+    A source that cannot even say whether it has a poem.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def poem(self) -> bytes | None:  # type: ignore[override]
+        """
+        Fail.
+        """
+        raise ZeroDivisionError
 
 
 class AcceptorTests(SynchronousTestCase):
@@ -199,27 +222,37 @@ class AcceptorTests(SynchronousTestCase):
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (RESERVE + 100, hard))
+        limit = RESERVE + 2 * (50 + FOR_PORT)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         one = self.listen(None)
-        self.assertEqual(one._room(), 100)
+        self.assertEqual(one._room(), 100 + FOR_PORT)
         two = self.listen(None)
         self.assertEqual((one._room(), two._room()), (50, 50))
         two.stop()
-        self.assertEqual(one._room(), 100)
+        self.assertEqual(one._room(), 100 + FOR_PORT)
+
+    def test_shareIsTheMost(self) -> None:
+        """
+        A limit of its own gives a port no descriptors that the process has not:
+        the port by itself would close what it accepts then.
+        """
+        self.patch(accept, "descriptorLimit", lambda: RESERVE + FOR_PORT + 3)
+        self.assertEqual(self.listen(50)._room(), 3)
 
     def test_shareShrinks(self) -> None:
         """
         A port that has more readers than its share, because another port was
         opened, lets nobody in until it has fewer.
         """
-        self.patch(accept, "descriptorLimit", lambda: RESERVE + 4)
+        limit = RESERVE + 2 * (2 + FOR_PORT)
+        self.patch(accept, "descriptorLimit", lambda: limit)
         acceptor = self.listen(None)
         reactor, factory = self.reactor, self.factory
-        self.connect(4)
+        self.connect(4 + FOR_PORT)
         acceptor.doRead()
         self.listen(None)
         self.reactor, self.factory = reactor, factory
-        self.leave(2)
+        self.leave(2 + FOR_PORT)
         self.assertFalse(self.isReading(acceptor))
         self.leave(1)
         self.assertTrue(self.isReading(acceptor))
@@ -266,6 +299,21 @@ class AcceptorTests(SynchronousTestCase):
         (reader,) = self.connect(1)
         acceptor.stop()
         self.assertEqual(reader.recv(5), b"poem")
+        factory.connections.abort()
+        self.reactor.advance(0)
+        acceptor.connectionLost(Failure(ConnectionDone()))
+
+    def test_stopMakesRoom(self) -> None:
+        """
+        A reader that has ended has its place taken by one who waits, also when
+        nobody has seen it yet.
+        """
+        acceptor, factory = self.listenWithLane(1)
+        one, two = self.connect(2)
+        acceptor.doRead()
+        one.close()
+        acceptor.stop()
+        self.assertEqual(two.recv(5), b"poem")
         factory.connections.abort()
         self.reactor.advance(0)
         acceptor.connectionLost(Failure(ConnectionDone()))
@@ -389,6 +437,27 @@ class AcceptorTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertFalse(self.isReading(acceptor))
         acceptor.connectionLost(Failure(ConnectionDone()))
+
+    def test_brokenSource(self) -> None:
+        """
+        A source that does not work costs a second, not the port.
+        """
+        acceptor, factory = self.listenWithLane(10)
+        (reader,) = self.connect(1)
+        works = factory.source
+        factory.source = BrokenSource()
+        acceptor.doRead()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertFalse(self.isReading(acceptor))
+        factory.source = works
+        self.reactor.advance(PAUSE)
+        acceptor.doRead()
+        self.assertEqual(reader.recv(5), b"poem")
+        reader.close()
+        self.reactor.advance(TICK)
+        acceptor.stop()
+        acceptor.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_laneTakesRoom(self) -> None:
         """

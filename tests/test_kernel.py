@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.kernel import Progress, progress
+from fastpoetry.kernel import Progress, isClosed, progress, setReset
 
 
 class ProgressTests(SynchronousTestCase):
@@ -84,9 +83,41 @@ class ProgressTests(SynchronousTestCase):
         reader, server = self.connect()
         self.fill(server)
         self.assertFalse(progress(server.fileno()).closed)
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.assertFalse(isClosed(server))
+        setReset(reader, True)
         reader.close()
         self.assertTrue(progress(server.fileno()).closed)
+        self.assertTrue(isClosed(server))
+
+    def test_ended(self) -> None:
+        """
+        A connection is closed when both sides have ended and know it: the reader
+        may have been the first, and have its poem yet to take.
+        """
+        reader, server = self.connect()
+        self.fill(server)
+        server.shutdown(socket.SHUT_WR)
+        reader.shutdown(socket.SHUT_WR)
+        self.assertEqual(server.recv(1), b"")
+        self.assertFalse(isClosed(server))
+        while reader.recv(2**16):
+            pass
+        # The last acknowledgement of loopback is there when the end is.
+        self.assertTrue(isClosed(server))
+
+    def test_setReset(self) -> None:
+        """
+        What a close means can be changed, to and fro.
+        """
+        for resets in (True, False):
+            reader, server = self.connect()
+            setReset(server, True)
+            setReset(server, resets)
+            server.close()
+            if resets:
+                self.assertRaises(ConnectionResetError, reader.recv, 1)
+            else:
+                self.assertEqual(reader.recv(1), b"")
 
     def test_unix(self) -> None:
         """

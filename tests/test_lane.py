@@ -5,6 +5,7 @@ Tests of L{fastpoetry.lane}.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from functools import partial
@@ -274,6 +275,76 @@ class FastLaneTests(SynchronousTestCase):
         self.reactor.pump([0.1] * 20)
         self.assertEqual(len(self.factory.connections), 0)
 
+    def test_endsFirst(self) -> None:
+        """
+        A reader that ends before its kernel has the poem goes the ordinary way,
+        which waits for that; a stop does, too, then.
+        """
+        self.source.poem = b"x" * SMALL
+        reader = socket.socket(self.port.addressFamily)
+        self.addCleanup(reader.close)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+        reader.connect(self.port.socket.getsockname()[:2])
+        reader.shutdown(socket.SHUT_WR)
+        self.accept()
+        self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
+        self.assertEqual(self.read(reader), self.source.poem)
+
+    def test_copyElsewhere(self) -> None:
+        """
+        Who has ended is no reader any more, though a process that was forked has a
+        copy of the connection: neither when the kernel tells of it again, nor
+        when the next connection has its number.
+        """
+        self.connect().close()
+        self.lane.accept(1)
+        (fd,) = self.lane._readers
+        copy = os.dup(fd)
+        self.addCleanup(os.close, copy)
+        self.reactor.advance(TICK)
+        self.assertEqual(len(self.lane), 0)
+        self.lane.look()
+        reader = self.connect()
+        self.accept()
+        self.assertEqual(self.read(reader), POEM)
+        self.reactor.advance(TICK)
+
+    def test_manyStay(self) -> None:
+        """
+        Many who stay go the ordinary way a few at a time.
+        """
+        self.patch(lane, "MOST", 2)
+        for _ in range(5):
+            self.connect()
+        self.accept()
+        self.reactor.advance(LINGER)
+        self.assertEqual(len(self.lane), 3)
+        self.reactor.advance(TICK)
+        self.assertEqual(len(self.lane), 1)
+        self.reactor.advance(TICK)
+        self.assertEqual(len(self.lane), 0)
+
+    def test_cannotHandOver(self) -> None:
+        """
+        When something goes wrong with one reader, the others are looked at all
+        the same.
+        """
+        talks, quiet = self.connect(), self.connect()
+        talks.sendall(b"hello")
+        self.lane.accept(2)
+
+        def fail(*arguments: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with self.assertRaises(OSError):
+            self.patch(self.lane, "_connect", fail)
+            self.reactor.advance(TICK)
+        self.assertEqual(self.rooms, [1])
+        quiet.close()
+        self.reactor.advance(TICK)
+        self.assertEqual(self.rooms, [1, 0])
+        self.assertEqual(self.read(talks), POEM)
+
     def test_stays(self) -> None:
         """
         A reader that does not end goes the ordinary way after a while, which
@@ -398,6 +469,17 @@ class FastLaneTests(SynchronousTestCase):
             gone: Any = protocol.transport
             self.assertIs(gone.doWrite(), CONNECTION_LOST)
 
+    def test_notBytes(self) -> None:
+        """
+        A source that has something else at hand is asked for the poem.
+        """
+        self.patch(self.source, "getPoem", lambda: POEM)
+        self.source.poem = "a poem"  # type: ignore[assignment]
+        reader = self.connect()
+        self.accept()
+        self.turn()
+        self.assertEqual(self.read(reader), POEM)
+
     def test_poemLater(self) -> None:
         """
         A poem that is not at hand is waited for in the ordinary way.
@@ -461,3 +543,22 @@ class IPv6LaneTests(FastLaneTests):
 
     interface = "::1"
     longest = f"[{':'.join(8 * ['ffff'])}]:65535, "
+
+    def test_scope(self) -> None:
+        """
+        A reader with an address of the link is named with the interface, as
+        Twisted does.
+        """
+        accept = self.port.socket._accept  # type: ignore[attr-defined]
+
+        class LinkPort:
+            def _accept(self) -> Any:
+                fd, (_, port, _, _) = accept()
+                return fd, ("fe80::1", port, 0, 1)
+
+        reader = self.connect()
+        real, self.port.socket = self.port.socket, LinkPort()  # type: ignore
+        (line,) = self.accept()
+        self.port.socket = real
+        interface, port = socket.if_indextoname(1), reader.getsockname()[1]
+        self.assertTrue(line.endswith(f" [fe80::1%{interface}]:{port}"), line)

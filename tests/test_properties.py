@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import accept
-from fastpoetry.accept import RESERVE, Acceptor
+from fastpoetry.accept import FOR_PORT, RESERVE, Acceptor
 from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
@@ -559,7 +559,7 @@ class Listener:
         """
         How many more readers there may be.
         """
-        limit = share if self.limit is None else self.limit
+        limit = share if self.limit is None else min(self.limit, share)
         return max(0, limit - len(self.connections))
 
     def connect(self, count: int) -> None:
@@ -638,7 +638,7 @@ class AcceptorProperties(SynchronousTestCase):
     """
 
     @tries(80)
-    @given(st.integers(0, 9), LIMITS, ACCEPTOR_OPERATIONS)
+    @given(st.integers(0, 15), LIMITS, ACCEPTOR_OPERATIONS)
     def test_room(
         self, descriptors: int, limit: int | None, operations: list[tuple[Any, ...]]
     ) -> None:
@@ -664,9 +664,9 @@ class AcceptorProperties(SynchronousTestCase):
 
     def share(self) -> int:
         """
-        The share of a port that has no limit of its own.
+        The share of a port.
         """
-        return max(1, self.descriptors // len(self.listeners))
+        return max(1, self.descriptors // len(self.listeners) - FOR_PORT)
 
     def connect(self, index: int, count: int) -> None:
         """
