@@ -33,8 +33,8 @@ from fastpoetry.transport import EndedTransport, PoetryTransport
 # begins with a send buffer of at least that (net.ipv4.tcp_wmem).
 SMALL = 16 * 1024
 
-# How many seconds it takes, at the longest, until a reader that has come is in the
-# log, and until one that has ended is noticed.
+# After so many seconds a reader that has come is in the log, and one that has ended is
+# noticed.
 TICK = 0.005
 
 # How many of those who stay go the ordinary way at a time: others wait meanwhile.
@@ -83,8 +83,8 @@ class _ReadyProtocol(PoetryProtocol):
 
 class FastLane:
     """
-    The readers of one port that have been sent all of a small poem and its end, and
-    whose own end is all that is missing.
+    Accepts the readers of one port, sends each a small poem and its end, and keeps
+    them until their own end comes.
     """
 
     _log = Logger()

@@ -1,5 +1,7 @@
 """
 A poem on the wire: all of it, then the end of the line; or a reset.
+
+For small poems over plain TCP, L{fastpoetry.lane} does the same at once.
 """
 
 from __future__ import annotations

@@ -60,9 +60,9 @@ class PoetryServer(Service):
 
         @param factory: what serves the readers.
 
-        @param maxConnections: how many readers are served at once; by default
-            as many as the process has descriptors for, shared evenly among its
-            servers.
+        @param maxConnections: how many readers are served at once; by default,
+            and at the most, as many as the process has descriptors for, shared
+            evenly among its servers.
 
         @param grace: how many seconds a stop waits for readers in flight.
 

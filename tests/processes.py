@@ -51,6 +51,23 @@ def findCommand(name: str) -> str:
     return found
 
 
+def holdPort(addCleanup: Callable[..., Any], option: int) -> int:
+    """
+    Hold a port, on which only servers of the test can listen meanwhile.
+
+    @param addCleanup: of the test.
+
+    @param option: C{SO_REUSEADDR}, when they do so one after the other, or
+        C{SO_REUSEPORT}, when they share it.
+    """
+    holder = socket.socket()
+    addCleanup(holder.close)
+    holder.setsockopt(socket.SOL_SOCKET, option, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
 def connect(address: int | Path, buffer: int | None = None) -> socket.socket:
     """
     Connect to a port of this machine, or to a UNIX socket.

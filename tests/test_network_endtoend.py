@@ -25,6 +25,7 @@ from tests.processes import (
     Server,
     connect,
     fetch,
+    holdPort,
     readAll,
 )
 
@@ -115,18 +116,6 @@ class NetworkTestCase(SynchronousTestCase):
         Start a command of C{twistd}, on a port that the system chooses.
         """
         return self.ground().daemon(f"{arguments} --port 0")
-
-    def holdPort(self) -> int:
-        """
-        Hold a port, on which only servers of the test can listen meanwhile, one
-        after the other.
-        """
-        holder = socket.socket()
-        self.addCleanup(holder.close)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        port: int = holder.getsockname()[1]
-        return port
 
     def assertPrints(
         self,
@@ -268,7 +257,7 @@ class NetworkTests(NetworkTestCase):
         one that has none resets its readers.  When the server is back with another
         poem, the latter two serve that, and the first one does after SIGHUP.
         """
-        port = self.holdPort()
+        port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
         upstream = self.serve(POEM, port)
         keeping, empty = self.startProxy(port), self.startProxy(port)
         asking = self.startCommand(

@@ -13,7 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import POEM, ROOT, Ground, Server, connect, fetch, findCommand
+from tests.processes import (
+    POEM,
+    ROOT,
+    Ground,
+    Server,
+    connect,
+    fetch,
+    findCommand,
+    holdPort,
+)
 
 TAC = "examples/shared-port.tac"
 UNIT = ROOT / "deploy" / "fastpoetry@.service"
@@ -28,14 +37,10 @@ class SharedPortTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Find a port that nobody listens on, and hold it.
+        Hold a port that nobody listens on.
         """
         self.ground = Ground(self.addCleanup)
-        holder = socket.socket()
-        self.addCleanup(holder.close)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(("127.0.0.1", 0))
-        self.port = holder.getsockname()[1]
+        self.port = holdPort(self.addCleanup, socket.SO_REUSEPORT)
 
     def start(self, count: int) -> list[Server]:
         """
