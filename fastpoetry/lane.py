@@ -183,10 +183,11 @@ class FastLane:
                 if error.errno not in _LOST:
                     raise
                 continue
+            connection = SocketType(family, kind, 0, fd)
             if isIPv6 and address[3]:  # only a name has room for the scope
                 host, _ = socket.getnameinfo(address, _NUMERIC)
                 address = host, *address[1:]
-            yield SocketType(family, kind, 0, fd), address
+            yield connection, address
 
     def _sendAll(self, poem: bytes, room: int) -> None:
         size = len(poem)

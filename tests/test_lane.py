@@ -278,7 +278,7 @@ class FastLaneTests(SynchronousTestCase):
     def test_endsFirst(self) -> None:
         """
         A reader that ends before its kernel has the poem goes the ordinary way,
-        which waits for that; a stop does, too, then.
+        which waits for that.
         """
         self.source.poem = b"x" * SMALL
         reader = socket.socket(self.port.addressFamily)
