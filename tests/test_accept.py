@@ -108,7 +108,19 @@ class AcceptorTests(SynchronousTestCase):
         self.port.startListening()
         acceptor = Acceptor(self.port, factory, limit, self.reactor)
         acceptor.start()
+        self.addCleanup(self.closeWithLane, acceptor, factory)
         return acceptor, factory
+
+    def closeWithLane(self, acceptor: Acceptor, factory: PoetryFactory) -> None:
+        """
+        Close everything, and see that nothing is left on the clock.
+        """
+        if acceptor in Acceptor._all:
+            acceptor.stop()
+        factory.connections.abort()
+        self.reactor.advance(0)
+        acceptor.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def close(self, acceptor: Acceptor, factory: CountedFactory) -> None:
         """
@@ -291,7 +303,7 @@ class AcceptorTests(SynchronousTestCase):
         Who waits is let in also when those before have gone by now.
         """
         self.patch(accept, "TURN", 2)
-        acceptor, factory = self.listenWithLane(10)
+        acceptor, _ = self.listenWithLane(10)
         reset = struct.pack("ii", 1, 0)
         for reader in self.connect(2):
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -299,24 +311,18 @@ class AcceptorTests(SynchronousTestCase):
         (reader,) = self.connect(1)
         acceptor.stop()
         self.assertEqual(reader.recv(5), b"poem")
-        factory.connections.abort()
-        self.reactor.advance(0)
-        acceptor.connectionLost(Failure(ConnectionDone()))
 
     def test_stopMakesRoom(self) -> None:
         """
         A reader that has ended has its place taken by one who waits, also when
         nobody has seen it yet.
         """
-        acceptor, factory = self.listenWithLane(1)
+        acceptor, _ = self.listenWithLane(1)
         one, two = self.connect(2)
         acceptor.doRead()
         one.close()
         acceptor.stop()
         self.assertEqual(two.recv(5), b"poem")
-        factory.connections.abort()
-        self.reactor.advance(0)
-        acceptor.connectionLost(Failure(ConnectionDone()))
 
     def test_stopWithRoom(self) -> None:
         """
@@ -369,7 +375,7 @@ class AcceptorTests(SynchronousTestCase):
         When the system has no room for another connection, nobody is let in for
         a second, the log has the reason, and then it is tried again.
         """
-        acceptor, factory = self.listenWithLane(10)
+        acceptor, _ = self.listenWithLane(10)
         (reader,) = self.connect(1)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with capturedLogs() as events:
@@ -388,10 +394,6 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.doRead()
         self.assertEqual(reader.recv(5), b"poem")
         acceptor.stop()
-        factory.connections.abort()
-        self.reactor.advance(0)
-        acceptor.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_pauseLasts(self) -> None:
         """
@@ -413,9 +415,6 @@ class AcceptorTests(SynchronousTestCase):
         self.assertFalse(self.isReading(acceptor))
         self.reactor.advance(PAUSE)
         self.assertTrue(self.isReading(acceptor))
-        acceptor.stop()
-        acceptor.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopInPause(self) -> None:
         """
@@ -436,7 +435,6 @@ class AcceptorTests(SynchronousTestCase):
         self.assertEqual(failures, [10, 10])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertFalse(self.isReading(acceptor))
-        acceptor.connectionLost(Failure(ConnectionDone()))
 
     def test_brokenSource(self) -> None:
         """
@@ -453,11 +451,6 @@ class AcceptorTests(SynchronousTestCase):
         self.reactor.advance(PAUSE)
         acceptor.doRead()
         self.assertEqual(reader.recv(5), b"poem")
-        reader.close()
-        self.reactor.advance(TICK)
-        acceptor.stop()
-        acceptor.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_laneTakesRoom(self) -> None:
         """
@@ -474,9 +467,6 @@ class AcceptorTests(SynchronousTestCase):
         self.assertEqual(three.recv(5), b"poem")
         acceptor.stop()
         self.assertEqual(len(factory.connections), 2)
-        factory.connections.abort()
-        self.reactor.advance(0)
-        acceptor.connectionLost(Failure(ConnectionDone()))
 
     def test_lost(self) -> None:
         """
