@@ -72,8 +72,10 @@ def main(arguments: list[str]) -> int:
 
     @return: its exit status.
     """
-    # What a script starts in the background ignores SIGINT, and so would the servers.
+    # What a script starts in the background ignores SIGINT, what nohup starts SIGHUP,
+    # and so would the servers.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     parser = argparse.ArgumentParser(
         "python -m benchmarks.reliability", description="Make faults, for real."
     )
