@@ -53,7 +53,8 @@ def findCommand(name: str) -> str:
 
 def holdPort(addCleanup: Callable[..., Any], option: int) -> int:
     """
-    Hold a port, on which only servers of the test can listen meanwhile.
+    Hold a port, on which only servers of the test can listen meanwhile, and from
+    which nobody connects.
 
     @param addCleanup: of the test.
 
@@ -63,7 +64,9 @@ def holdPort(addCleanup: Callable[..., Any], option: int) -> int:
     holder = socket.socket()
     addCleanup(holder.close)
     holder.setsockopt(socket.SOL_SOCKET, option, 1)
-    holder.bind(("127.0.0.1", 0))
+    # Not 127.0.0.1: a server on all addresses could not have a port that somebody
+    # uses on another one.
+    holder.bind(("0.0.0.0", 0))
     port: int = holder.getsockname()[1]
     return port
 

@@ -19,7 +19,16 @@ from unittest import SkipTest
 from twisted.logger import eventsFromJSONLogFile
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import DEADLINE, POEM, ROOT, Ground, Server, fetch, readAll
+from tests.processes import (
+    DEADLINE,
+    POEM,
+    ROOT,
+    Ground,
+    Server,
+    fetch,
+    holdPort,
+    readAll,
+)
 
 BOUNDED = "--logger fastpoetry.log.boundedLog fastpoetry --port 0 --poem poem.txt"
 
@@ -152,11 +161,7 @@ class LoadTests(SynchronousTestCase):
         self.ground = Ground(self.addCleanup)
         # When a port that the kernel chose is closed, Linux may forget a reader who
         # is about to be connected, and leaves it waiting (3 of 100 times).
-        holder = socket.socket()
-        self.addCleanup(holder.close)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        self.port = holder.getsockname()[1]
+        self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
         self.plugin = f"fastpoetry --port {self.port} --poem poem.txt"
 
     def load(
