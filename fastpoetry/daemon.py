@@ -45,7 +45,8 @@ class DaemonService(Service):
 
       - The process gets all the descriptors that it may have.
 
-      - A service that cannot start gives one sentence, not a traceback.
+      - A service that cannot start gives one sentence, not a traceback, and leaves
+        no UNIX socket of another that could.
     """
 
     _log = Logger()
@@ -154,5 +155,8 @@ class DaemonService(Service):
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
             print(f"cannot start: {error}", file=sys.__stderr__)
+            # The reactor, which will not run, closes what is open: a UNIX socket
+            # would stay otherwise.
+            self.reactor.fireSystemEvent("shutdown")
         else:
             sys.__excepthook__(kind, error, traceback)

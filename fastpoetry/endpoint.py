@@ -42,8 +42,17 @@ def parseEndpoint(
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     # Each kind of endpoint has a parser of its own, with errors of its own.
     except Exception as error:
-        raise ListenError(f"Not an endpoint: {description} ({error})") from error
+        reason = _parserReason(error, description)
+        raise ListenError(f"Not an endpoint: {description} ({reason})") from error
     return endpoint
+
+
+def _parserReason(error: Exception, description: str) -> str:
+    if description.startswith("systemd:") and isinstance(error, LookupError):
+        return "systemd passed no such socket"
+    if isinstance(error, ImportError):
+        return f"TLS is not installed: {error}"
+    return str(error)
 
 
 def listenReason(error: BaseException | None) -> str:

@@ -30,6 +30,17 @@ def portNumber(text: str) -> int:
     return int(text)
 
 
+def address(text: str) -> str:
+    """
+    @return: an address of this machine, or what the system takes for one.
+
+    @raise usage.UsageError: when there is no text, which would be all of them.
+    """
+    if not text:
+        raise usage.UsageError("an empty address to open ports on: --iface ''")
+    return text
+
+
 def count(text: str) -> int:
     """
     @return: a number of things, 1 or more.
@@ -81,7 +92,7 @@ class ListenerOptions(usage.Options):
     """
 
     optParameters = [
-        ["iface", None, "localhost", "The address that ports are opened on."],
+        ["iface", None, "localhost", "The address that ports are opened on.", address],
         [
             "max-connections",
             None,

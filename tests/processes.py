@@ -399,6 +399,7 @@ class RefusalTestCase(SynchronousTestCase):
         """
         Run a command that must end in an error: a sentence, and nothing else.
         """
+        before = set(os.listdir(ground.path))
         status, output = ground.run(command)
         for process in ground.processes():  # a daemon reports before it ends
             process.waitForEnd()
@@ -414,7 +415,8 @@ class RefusalTestCase(SynchronousTestCase):
         for part in parts:
             self.assertIn(part, terminal)
         self.assertNotIn("Traceback", terminal)
-        self.assertFalse((ground.path / "twistd.pid").exists(), "pid file")
+        left = set(os.listdir(ground.path)) - before - {"twistd.log"}
+        self.assertEqual(set(), left, "left behind")
 
     def tryStart(self, name: str) -> str:
         """

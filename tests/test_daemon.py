@@ -241,8 +241,10 @@ class DaemonServiceTests(SynchronousTestCase):
     def test_cannotStart(self) -> None:
         """
         When an operator's mistake ends the process, the log and the terminal
-        get one sentence.
+        get one sentence, and the reactor closes what is open.
         """
+        fired: list[str] = []
+        self.patch(self.reactor, "fireSystemEvent", fired.append)
         self.parent.startService()
         self.patch(sys, "__stderr__", io.StringIO())
         error = PoemError("Is empty: bottle")
@@ -256,6 +258,7 @@ class DaemonServiceTests(SynchronousTestCase):
             sys.__stderr__.getvalue(),  # type: ignore[union-attr, attr-defined]
             "cannot start: Is empty: bottle\n",
         )
+        self.assertEqual(fired, ["shutdown"])
 
     def test_otherErrors(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry import endpoint
 from fastpoetry.endpoint import listenReason, parseEndpoint
 from fastpoetry.error import ListenError
 from tests.support import Reactor
@@ -62,6 +63,33 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(ListenError, parseEndpoint, None, description)
             begin = f"Not an endpoint: {description} ("
             self.assertTrue(str(error).startswith(begin), error)
+
+    def test_notPassed(self) -> None:
+        """
+        A socket that systemd has not passed is not an error of Python's.
+        """
+        for which in ("index=0", "name=poem"):
+            description = f"systemd:domain=INET:{which}"
+            error = self.assertRaises(
+                ListenError, parseEndpoint, Reactor(), description
+            )
+            self.assertTrue(str(error).endswith("(systemd passed no such socket)"))
+
+    def test_withoutTLS(self) -> None:
+        """
+        Without what TLS needs, the sentence is about that.
+        """
+
+        def fail(*arguments: object) -> None:
+            raise ImportError("No module named 'OpenSSL'")
+
+        self.patch(endpoint, "serverFromString", fail)
+        error = self.assertRaises(ListenError, parseEndpoint, None, "ssl:443")
+        self.assertEqual(
+            str(error),
+            "Not an endpoint: ssl:443 "
+            "(TLS is not installed: No module named 'OpenSSL')",
+        )
 
     def test_reason(self) -> None:
         """

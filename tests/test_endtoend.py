@@ -109,6 +109,13 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
     ),
+    "--poem poem.txt --endpoint unix:good --endpoint unix:none/socket": (
+        "No such file or directory: unix:none/socket"
+    ),
+    "--poem poem.txt --iface ''": "an empty address to open ports on: --iface ''",
+    "--poem poem.txt --endpoint systemd:domain=INET:index=0": (
+        "Not an endpoint: systemd:domain=INET:index=0 (systemd passed no such socket)"
+    ),
     "--poem poem.txt --endpoint bogus:1": "Not an endpoint: bogus:1 (...'bogus')",
     "--poem poem.txt --endpoint tcp:0:x=1": "Not an endpoint: tcp:0:x=1 (...'x')",
     "--poem poem.txt --endpoint tcp:abc": "Not an endpoint: tcp:abc (...'abc')",

@@ -22,6 +22,7 @@ REFUSED = {
     "port no number": (["--port", "abc"], "abc"),
     "port empty": (["--port", ""], "not a port number from 0 to 65535: "),
     "port in other digits": (["-p", "\u0661"], "\u0661"),
+    "address empty": (["--iface", ""], "an empty address"),
     "endpoint": (["--endpoint", "tcp:x"], ": tcp:x"),
     "endpoint of no kind": (["-e", "bogus:1"], ": bogus:1"),
     "negative limit": (["--max-connections", "-5"], "-5"),

@@ -524,4 +524,5 @@ class FactoryTests(SynchronousTestCase):
         """
         self.assertEqual(peerName(IPv4Address("TCP", "127.0.0.1", 17)), "127.0.0.1:17")
         self.assertEqual(peerName(IPv6Address("TCP", "::1", 17)), "[::1]:17")
-        self.assertEqual(peerName(UNIXAddress(None)), "UNIXAddress(None)")
+        self.assertEqual(peerName(UNIXAddress(None)), "a reader of this machine")
+        self.assertEqual(peerName(UNIXAddress(b"x")), "UNIXAddress('x')")
