@@ -5,7 +5,7 @@ The options that every listener has, and the server that they ask for.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
@@ -37,43 +37,56 @@ def address(text: str) -> str:
     @raise usage.UsageError: when there is no text, which would be all of them.
     """
     if not text:
-        raise usage.UsageError("an empty address to open ports on: --iface ''")
+        raise usage.UsageError("--iface is no address: ''")
     return text
 
 
-def count(text: str) -> int:
+def count(option: str) -> Callable[[str], int]:
     """
-    @return: a number of things, 1 or more.
+    @param option: the name of an option, for the sentence that refuses its value.
 
-    @raise usage.UsageError: when the text is something else.
+    @return: what makes of its value a number of things, 1 or more, and raises
+        L{usage.UsageError} when it is something else.
     """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise usage.UsageError(f"not a whole number above 0: {text}")
-    return int(text)
+
+    def coerce(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise usage.UsageError(f"--{option} is not a whole number above 0: {text}")
+        return int(text)
+
+    return coerce
 
 
-def seconds(text: str) -> float:
+def seconds(option: str) -> Callable[[str], float]:
     """
-    @return: a length of time, in seconds, 0 or more.
-
-    @raise usage.UsageError: when the text is something else.
+    The same for a length of time, in seconds, 0 or more.
     """
-    number = _number(text)
-    if not 0 <= number < math.inf:
-        raise usage.UsageError(f"not a number of seconds, 0 or more: {text}")
-    return number
+
+    def coerce(text: str) -> float:
+        number = _number(text)
+        if not 0 <= number < math.inf:
+            raise usage.UsageError(
+                f"--{option} is not a number of seconds, 0 or more: {text}"
+            )
+        return number
+
+    return coerce
 
 
-def timeout(text: str) -> float:
+def timeout(option: str) -> Callable[[str], float]:
     """
-    @return: a length of time, in seconds, above 0.
-
-    @raise usage.UsageError: when the text is something else.
+    The same for a length of time, in seconds, above 0.
     """
-    number = _number(text)
-    if not 0 < number < math.inf:
-        raise usage.UsageError(f"not a number of seconds above 0: {text}")
-    return number
+
+    def coerce(text: str) -> float:
+        number = _number(text)
+        if not 0 < number < math.inf:
+            raise usage.UsageError(
+                f"--{option} is not a number of seconds above 0: {text}"
+            )
+        return number
+
+    return coerce
 
 
 def _number(text: str) -> float:
@@ -99,21 +112,21 @@ class ListenerOptions(usage.Options):
             None,
             "How many readers are served at once on each port or endpoint; others "
             "wait. [default: what the file descriptor limit allows]",
-            count,
+            count("max-connections"),
         ],
         [
             "timeout",
             None,
             60.0,
             "Give up on a reader that takes nothing for so many seconds.",
-            timeout,
+            timeout("timeout"),
         ],
         [
             "grace",
             None,
             30.0,
             "When stopping, let readers in flight finish for so many seconds.",
-            seconds,
+            seconds("grace"),
         ],
     ]
 

@@ -39,14 +39,14 @@ class Options(ListenerOptions):
             None,
             "Fetch the poem anew when it came longer ago than so many seconds. "
             "[default: never]",
-            seconds,
+            seconds("max-age"),
         ],
         [
             "max-length",
             None,
             MAX_LENGTH,
             "How many bytes a poem may have.",
-            count,
+            count("max-length"),
         ],
     ]
 

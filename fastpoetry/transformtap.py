@@ -35,7 +35,7 @@ class Options(ListenerOptions):
             None,
             MAX_REQUEST,
             "How many bytes a request may have, name and poem together.",
-            count,
+            count("max-length"),
         ],
     ]
 

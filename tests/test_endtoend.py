@@ -112,7 +112,7 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --endpoint unix:good --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
     ),
-    "--poem poem.txt --iface ''": "an empty address to open ports on: --iface ''",
+    "--poem poem.txt --iface ''": "--iface is no address: ''",
     "--poem poem.txt --endpoint systemd:domain=INET:index=0": (
         "Not an endpoint: systemd:domain=INET:index=0 (systemd passed no such socket)"
     ),

@@ -50,7 +50,7 @@ class OptionsTests(SynchronousTestCase):
             error = self.assertRaises(
                 usage.UsageError, self.parse, "--max-length", value
             )
-            sentence = f"not a whole number above 0: {value}"
+            sentence = f"--max-length is not a whole number above 0: {value}"
             self.assertTrue(str(error).endswith(sentence), str(error))
 
     def test_help(self) -> None:
