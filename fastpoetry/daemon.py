@@ -40,13 +40,13 @@ class DaemonService(Service):
         does nothing where C{twistd} has no log file to rotate.  Either would kill
         the process otherwise.
 
-      - A second SIGTERM or SIGINT aborts every L{IAbortable} service, so that it
-        ends the process at once.
+      - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
+        the process at once.
 
       - The process gets all the descriptors that it may have.
 
-      - A service that cannot start gives one sentence, not a traceback, and leaves
-        no UNIX socket of another that could.
+      - A service that cannot start gives one sentence, not a traceback, and every
+        L{IAbortable} service is aborted, so that nothing is left.
     """
 
     _log = Logger()
@@ -155,8 +155,7 @@ class DaemonService(Service):
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
             print(f"cannot start: {error}", file=sys.__stderr__)
-            # The reactor, which will not run, closes what is open: a UNIX socket
-            # would stay otherwise.
-            self.reactor.fireSystemEvent("shutdown")
+            for service in self._each(IAbortable):
+                service.abort()
         else:
             sys.__excepthook__(kind, error, traceback)

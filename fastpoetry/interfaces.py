@@ -40,12 +40,14 @@ class IReloadable(Interface):
 
 class IAbortable(Interface):
     """
-    A service whose stop may take a while, and can be cut short.
+    A service whose stop may take a while, and can be cut short, or left out when
+    the process has failed to start.
     """
 
     def abort() -> None:
         """
-        Give up what is still under way, so that a stop ends at once.
+        Give up what is still under way, so that a stop ends at once, and leave
+        nothing behind.
         """
 
 

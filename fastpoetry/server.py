@@ -5,6 +5,7 @@ The service that listens.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
@@ -14,6 +15,7 @@ from twisted.internet.defer import (
     inlineCallbacks,
     maybeDeferred,
 )
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
@@ -128,7 +130,14 @@ class PoetryServer(Service):
         if self._acceptor is not None:
             self._acceptor.stop()
             self._acceptor = None
-        yield maybeDeferred(port.stopListening)
+        try:
+            yield maybeDeferred(port.stopListening)
+        except OSError as error:  # a UNIX socket that is gone, or not ours to remove
+            self._log.error(
+                "cannot remove the socket: {description}: {reason}",
+                description=self.description,
+                reason=error.strerror,
+            )
         yield self._drain()
 
     @inlineCallbacks
@@ -160,6 +169,13 @@ class PoetryServer(Service):
 
     def abort(self) -> None:
         """
-        Reset every connection, so that nobody takes half a poem for a whole.
+        Reset every connection, so that nobody takes half a poem for a whole; and
+        when there was no stop, since the process has failed to start, remove a
+        UNIX socket that was made here.
         """
         self.factory.connections.abort()
+        if self.port is not None and self.description.startswith("unix:"):
+            port: Any = self.port
+            self.port = None
+            with suppress(OSError):  # in a directory where only root could make it
+                port.connectionLost(Failure(ConnectionDone()))

@@ -4,6 +4,7 @@ Tests of L{fastpoetry.server}.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import RaisingMemoryReactor
+from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
@@ -239,6 +241,76 @@ class DrainTests(SynchronousTestCase):
                 (LogLevel.warn, "aborting the readers left after 7.0 seconds: 1"),
             ],
         )
+
+
+class UNIXTests(SynchronousTestCase):
+    """
+    Tests of L{PoetryServer} on a UNIX socket.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a server in a directory of its own.
+        """
+        self.reactor = Reactor()
+        self.patch(self.reactor, "listenUNIX", self.listen)
+        self.directory = self.mktemp()
+        os.mkdir(self.directory)
+        self.path = os.path.join(self.directory, "socket")
+        self.factory = PoetryFactory(StaticSource(BIG), 60.0, self.reactor)
+        self.server = PoetryServer(
+            f"unix:{self.path}", self.factory, reactor=self.reactor
+        )
+        self.server.startService()
+
+    def listen(
+        self, path: str, factory: Any, backlog: int, mode: int, wantPID: bool
+    ) -> UNIXPort:
+        """
+        Listen with a real socket.
+        """
+        port = UNIXPort(path, factory, backlog, mode, self.reactor, wantPID)
+        port.startListening()
+        self.addCleanup(port.socket.close)
+        return port
+
+    def test_failedStart(self) -> None:
+        """
+        When the process fails to start, the socket does not stay.
+        """
+        self.assertEqual(sorted(os.listdir(self.directory)), ["socket", "socket.lock"])
+        self.server.abort()
+        self.assertEqual(os.listdir(self.directory), [])
+        self.server.abort()
+
+    def test_failedStartWithoutPrivileges(self) -> None:
+        """
+        When it cannot be removed, there is no error beside that of the start.
+        """
+        os.unlink(self.path)
+        self.server.abort()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_cannotRemove(self) -> None:
+        """
+        When the socket cannot be removed at a stop, readers have their poems all
+        the same.
+        """
+        wire = Wire(self.factory, capacity=1000)
+        os.unlink(self.path)
+        with capturedLogs() as events:
+            stopped = self.server.stopService()
+            self.reactor.advance(0)
+        self.assertNoResult(stopped)
+        self.assertIn(
+            f"cannot remove the socket: unix:{self.path}: No such file or directory",
+            [formatEvent(event) for event in events],
+        )
+        wire.socket.capacity = len(BIG)
+        wire.take()
+        wire.halfClose()
+        self.successResultOf(stopped)
+        self.assertEqual(wire.socket.end, "clean")
 
 
 class PortTests(TestCase):
