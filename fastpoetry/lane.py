@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from socket import SocketType
@@ -40,9 +41,9 @@ TICK = 0.005
 # How many of those who stay go the ordinary way at a time: others wait meanwhile.
 MOST = 100
 
-# How many readers one line of the log names at the most: syslog may cut one at 1,024
-# bytes (RFC 3164).
-NAMES = {socket.AF_INET: 32, socket.AF_INET6: 16}
+# How many readers one line of the log names at the most: syslog may cut one at 2,048
+# bytes (RFC 5424, 6.1).
+NAMES = {socket.AF_INET: 80, socket.AF_INET6: 36}
 
 # MSG_MORE: the end, which follows at once, goes out in the last segment.  (Numbers, as
 # an enumeration takes half a microsecond to become one.)
@@ -121,7 +122,8 @@ class FastLane:
         self._port = port
         self._factory = factory
         self._reactor = reactor
-        self._readers: dict[int, _Reader] = {}
+        self._fresh: deque[_Reader] = deque()  # who came since the last look
+        self._waiting: dict[int, _Reader] = {}  # the others, by descriptor
         self._epoll = select.epoll()
         self._names: list[str] = []
         self._size = 0  # what they were sent
@@ -130,7 +132,7 @@ class FastLane:
         self._onRoom = onRoom
 
     def __len__(self) -> int:
-        return len(self._readers)
+        return len(self._fresh) + len(self._waiting)
 
     def stop(self) -> None:
         """
@@ -139,7 +141,8 @@ class FastLane:
         if self._tick is not None:
             self._tick.cancel()
         self._logNames()
-        for fd in list(self._readers):
+        self.look()
+        for fd in list(self._waiting):
             self._handOver(fd)
         self._epoll.close()
 
@@ -160,7 +163,7 @@ class FastLane:
         if len(poem) != self._size:
             self._logNames()
             self._size = len(poem)
-        self.look()
+        self._closeFirst()
         try:
             self._sendAll(poem, room)
         finally:
@@ -193,8 +196,7 @@ class FastLane:
         size = len(poem)
         now = self._reactor.seconds()
         form = "[%s]:%d" if self._port.addressFamily == socket.AF_INET6 else "%s:%d"
-        readers, register = self._readers, self._epoll.register
-        name = self._names.append
+        hold, name = self._fresh.append, self._names.append
         for connection, address in self._accepted(room):
             try:
                 try:
@@ -209,9 +211,7 @@ class FastLane:
                 continue
             name(form % address[:2])
             if sent == size:
-                fd = connection.fileno()
-                register(fd, select.EPOLLIN)
-                readers[fd] = connection, address, now
+                hold((connection, address, now))
             else:
                 protocol = self._connect(PoetryTransport, connection, address)
                 protocol.deliver(poem[sent:])
@@ -221,16 +221,28 @@ class FastLane:
         Close the connections that are at their end.  A reader that says something,
         or has ended before it has all of the poem, goes the ordinary way.
         """
-        readers = self._readers
+        fresh, waiting = self._fresh, self._waiting
+        while fresh:
+            self._closeFirst()
+            if fresh:
+                fd = fresh[0][0].fileno()
+                self._epoll.register(fd, select.EPOLLIN)
+                waiting[fd] = fresh.popleft()
         for fd, _ in self._epoll.poll(0):
-            if fd not in readers:  # a process that was forked has a copy of it yet
+            if fd not in waiting:  # a process that was forked has a copy of it yet
                 continue
-            connection = readers[fd][0]
+            connection = waiting[fd][0]
             if isClosed(connection):
-                del readers[fd]
+                del waiting[fd]
                 connection.close()
             else:
                 self._handOver(fd)
+
+    def _closeFirst(self) -> None:
+        # Most end in the order in which they came, and soon: they need no epoll.
+        fresh = self._fresh
+        while fresh and isClosed(fresh[0][0]):
+            fresh.popleft()[0].close()
 
     def _onTick(self) -> None:
         self._tick = None
@@ -239,14 +251,14 @@ class FastLane:
             self.look()
             self._handOverThoseWhoStay()
         finally:
-            if self._readers:
+            if len(self):
                 self._tick = self._reactor.callLater(TICK, self._onTick)
             self._onRoom()
 
     def _handOverThoseWhoStay(self) -> None:
         # The ordinary way has deadlines for them.
         before = self._reactor.seconds() - LINGER
-        for fd, (_, _, since) in list(islice(self._readers.items(), MOST)):
+        for fd, (_, _, since) in list(islice(self._waiting.items(), MOST)):
             if since > before:
                 break
             self._handOver(fd)
@@ -262,7 +274,7 @@ class FastLane:
         names.clear()
 
     def _handOver(self, fd: int) -> None:
-        connection, address, _ = self._readers.pop(fd)
+        connection, address, _ = self._waiting.pop(fd)
         self._epoll.unregister(fd)
         self._connect(EndedTransport, connection, address).linger()
 

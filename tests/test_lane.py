@@ -78,7 +78,7 @@ class FastLaneTests(SynchronousTestCase):
             lambda fd: Progress(0, 0),
         )
         self.factory.noisy = False
-        self.port = Port(0, self.factory, 50, self.interface, self.reactor)
+        self.port = Port(0, self.factory, 128, self.interface, self.reactor)
         self.port.startListening()
         self.rooms: list[int] = []
         self.lane = FastLane(
@@ -185,6 +185,23 @@ class FastLaneTests(SynchronousTestCase):
         self.lane.accept(1)
         self.assertEqual(len(self.lane), 1)
 
+    def test_endsBeforeOthers(self) -> None:
+        """
+        Who ends is forgotten, whoever came before it and stays.
+        """
+        reader = self.connect()
+        self.connect().close()
+        self.lane.accept(2)
+        later = self.connect()
+        self.lane.accept(1)
+        self.assertEqual(len(self.lane), 3)
+        self.reactor.advance(TICK)
+        self.assertEqual(len(self.lane), 2)
+        later.close()
+        self.reactor.advance(TICK)
+        self.assertEqual(len(self.lane), 1)
+        self.assertEqual(self.read(reader), POEM)
+
     def test_log(self) -> None:
         """
         One line in the log names all that have come since the last; a single
@@ -237,7 +254,7 @@ class FastLaneTests(SynchronousTestCase):
         A line in the log names only so many, so that syslog does not cut it.
         """
         count, longest = NAMES[self.port.addressFamily], self.longest
-        self.assertLess(len("sending 16384 bytes to ") + count * len(longest), 900)
+        self.assertLess(len("sending 16384 bytes to ") + count * len(longest), 1900)
         readers = [self.connect() for _ in range(count + 1)]
         lines = self.accept()
         self.assertEqual(len(lines), 2)
@@ -296,11 +313,12 @@ class FastLaneTests(SynchronousTestCase):
         copy of the connection: neither when the kernel tells of it again, nor
         when the next connection has its number.
         """
-        self.connect().close()
-        self.lane.accept(1)
-        (fd,) = self.lane._readers
+        reader = self.connect()
+        self.accept()
+        (fd,) = self.lane._waiting
         copy = os.dup(fd)
         self.addCleanup(os.close, copy)
+        reader.close()
         self.reactor.advance(TICK)
         self.assertEqual(len(self.lane), 0)
         self.lane.look()
