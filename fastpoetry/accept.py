@@ -81,7 +81,7 @@ class Acceptor:
         self._reactor = reactor
         if FastLane.suits(port, factory):
             self._lane = FastLane(
-                port, cast(PoetryFactory, factory), reactor, self._wait
+                port, cast(PoetryFactory, factory), reactor, self._startReading
             )
 
     def start(self) -> None:
@@ -96,8 +96,8 @@ class Acceptor:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         self._port.stopReading()
         self._all.add(self)
-        self._connections.watch(self._wait)
-        self._wait()
+        self._connections.watch(self._startReading)
+        self._startReading()
 
     def stop(self) -> None:
         """
@@ -107,20 +107,20 @@ class Acceptor:
         self._endPause()
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
-        if self._lane is not None:
-            self._lane.look()  # who has ended makes room
         for _ in range(BACKLOG // TURN + 1):  # others may come all the while
+            if self._lane is not None:
+                self._lane.handOver()  # others may come while that takes its time
             if self._room() <= 0 or self._pause is not None or not waiting.poll(0):
                 break
             self.doRead()
         self._endPause()
         if self._lane is not None:
             self._lane.stop()
-        self._connections.unwatch(self._wait)
+        self._connections.unwatch(self._startReading)
         self._all.remove(self)
         self._reactor.removeReader(self)
         for other in self._all:  # its share is theirs now
-            other._wait()
+            other._startReading()
 
     def _beginPause(self) -> None:
         # The readers wait; without a pause the reactor would spin.
@@ -140,11 +140,15 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._pause = None
-        self._wait()
+        self._startReading()
 
-    def _wait(self) -> None:
+    def _startReading(self) -> None:
         if self._pause is None and self._room() > 0:
-            self._reactor.addReader(self)
+            try:
+                self._reactor.addReader(self)
+            except OSError as error:
+                self._log.error("cannot accept: {reason}", reason=error.strerror)
+                self._beginPause()
 
     def doRead(self) -> None:
         """

@@ -63,10 +63,11 @@ def isClosed(connection: SocketType) -> bool:
 
 def setReset(connection: SocketType, resets: bool) -> None:
     """
-    Say what it means for the other side when a socket is closed, by whomever: a
-    reset, or the end.
+    Say what the other side sees when a socket is closed, by whomever.
 
     @param connection: a TCP socket.
+
+    @param resets: whether it is a reset, and not the end.
     """
     # socket(7): with a time of 0, to close is to reset.
     linger = struct.pack("ii", resets, 0)

@@ -12,6 +12,7 @@ L{fastpoetry.protocol.PoetryProtocol} then.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -34,8 +35,8 @@ from fastpoetry.transport import EndedTransport, PoetryTransport
 # begins with a send buffer of at least that (net.ipv4.tcp_wmem).
 SMALL = 16 * 1024
 
-# After so many seconds a reader that has come is in the log, and one that has ended is
-# noticed.
+# After so many seconds at the latest a reader that has come is in the log, and one that
+# has ended is noticed.
 TICK = 0.005
 
 # How many of those who stay go the ordinary way at a time: others wait meanwhile.
@@ -122,13 +123,13 @@ class FastLane:
         self._port = port
         self._factory = factory
         self._reactor = reactor
-        self._fresh: deque[_Reader] = deque()  # who came since the last look
+        self._fresh: deque[_Reader] = deque()  # who came since the last look, in order
         self._waiting: dict[int, _Reader] = {}  # the others, by descriptor
-        self._epoll = select.epoll()
-        self._names: list[str] = []
-        self._size = 0  # what they were sent
+        self._epoll = select.epoll()  # of those who wait
+        self._names: list[str] = []  # who is not in the log yet
+        self._size = 0  # how many bytes those were sent
         self._tick: IDelayedCall | None = None
-        self._session = 0
+        self._session = 0  # Twisted numbers the transports of a port
         self._onRoom = onRoom
 
     def __len__(self) -> int:
@@ -136,19 +137,26 @@ class FastLane:
 
     def stop(self) -> None:
         """
-        Hand all readers over to ordinary connections.
+        Hand all readers over, and accept none after that.
         """
         if self._tick is not None:
             self._tick.cancel()
         self._logNames()
-        self.look()
+        self.handOver()
+        self._epoll.close()
+
+    def handOver(self) -> None:
+        """
+        Make ordinary connections of all readers that have not ended.
+        """
+        self._look()
         for fd in list(self._waiting):
             self._handOver(fd)
-        self._epoll.close()
 
     def accept(self, room: int) -> None:
         """
-        Accept the readers that wait, and send each the poem.
+        Accept the readers that wait, and send each the poem, or let the ordinary
+        way do that.
 
         @param room: how many there may be at the most.
 
@@ -163,7 +171,11 @@ class FastLane:
         if len(poem) != self._size:
             self._logNames()
             self._size = len(poem)
-        self._closeFirst()
+        # Most end soon, and in the order in which they came: to ask more than the first
+        # that has not would be to ask many twice.
+        fresh = self._fresh
+        while fresh and isClosed(fresh[0][0]):
+            fresh.popleft()[0].close()
         try:
             self._sendAll(poem, room)
         finally:
@@ -203,31 +215,37 @@ class FastLane:
                     sent = connection.send(poem, _SEND)
                 except BlockingIOError:  # the kernel is short of memory
                     sent = 0
+                name(form % address[:2])
                 if sent == size:
                     connection.shutdown(socket.SHUT_WR)
             except OSError:  # it has gone already; if not, it must not see an end
                 setReset(connection, True)
                 connection.close()
                 continue
-            name(form % address[:2])
             if sent == size:
                 hold((connection, address, now))
             else:
                 protocol = self._connect(PoetryTransport, connection, address)
                 protocol.deliver(poem[sent:])
 
-    def look(self) -> None:
-        """
-        Close the connections that are at their end.  A reader that says something,
-        or has ended before it has all of the poem, goes the ordinary way.
-        """
+    def _look(self) -> None:
+        # Close the connections that are at their end; the others wait for it.  A reader
+        # that says something, or has ended before it has all of the poem, goes the
+        # ordinary way.
         fresh, waiting = self._fresh, self._waiting
         while fresh:
-            self._closeFirst()
-            if fresh:
-                fd = fresh[0][0].fileno()
+            reader = fresh.popleft()
+            connection = reader[0]
+            if isClosed(connection):
+                connection.close()
+                continue
+            fd = connection.fileno()
+            try:
                 self._epoll.register(fd, select.EPOLLIN)
-                waiting[fd] = fresh.popleft()
+            except OSError:  # short of memory; but the kernel has the poem and the end
+                connection.close()
+            else:
+                waiting[fd] = reader
         for fd, _ in self._epoll.poll(0):
             if fd not in waiting:  # a process that was forked has a copy of it yet
                 continue
@@ -238,17 +256,11 @@ class FastLane:
             else:
                 self._handOver(fd)
 
-    def _closeFirst(self) -> None:
-        # Most end in the order in which they came, and soon: they need no epoll.
-        fresh = self._fresh
-        while fresh and isClosed(fresh[0][0]):
-            fresh.popleft()[0].close()
-
     def _onTick(self) -> None:
         self._tick = None
         try:
             self._logNames()
-            self.look()
+            self._look()
             self._handOverThoseWhoStay()
         finally:
             if len(self):
@@ -276,7 +288,8 @@ class FastLane:
     def _handOver(self, fd: int) -> None:
         connection, address, _ = self._waiting.pop(fd)
         self._epoll.unregister(fd)
-        self._connect(EndedTransport, connection, address).linger()
+        with contextlib.suppress(OSError):  # the reactor may be short of it, as above
+            self._connect(EndedTransport, connection, address).linger()
 
     def _connect(
         self,
@@ -289,14 +302,14 @@ class FastLane:
             protocol = _ReadyProtocol()
             protocol.factory = self._factory
         self._session += 1
-        protocol.makeConnection(
-            transport(
-                socket.socket(fileno=connection.detach()),
-                protocol,
-                address,
-                self._port,
-                self._session,
-                self._reactor,
+        owned = socket.socket(fileno=connection.detach())
+        try:
+            connected = transport(
+                owned, protocol, address, self._port, self._session, self._reactor
             )
-        )
+        except OSError:  # the reactor cannot register it
+            setReset(owned, transport is PoetryTransport)  # which has not sent all
+            owned.close()
+            raise
+        protocol.makeConnection(connected)
         return protocol

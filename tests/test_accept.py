@@ -352,6 +352,27 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.stop()
         self.assertEqual(len(self.factory.connections), 6)
 
+    def test_stopWhileOthersCome(self) -> None:
+        """
+        Who comes while those who are in are handed over is let in, too.
+        """
+        acceptor, factory = self.listenWithLane(50)
+        self.connect(2)
+        acceptor.doRead()
+        late: list[socket.socket] = []
+        lane: Any = acceptor._lane
+        handOver = lane._handOver
+
+        def rush(fd: int) -> None:
+            handOver(fd)
+            if len(late) < 3:
+                late.extend(self.connect(1))
+
+        self.patch(lane, "_handOver", rush)
+        acceptor.stop()
+        self.assertEqual([one.recv(5) for one in late], [b"poem"] * 3)
+        self.assertEqual((len(lane), len(factory.connections)), (0, 5))
+
     def test_unix(self) -> None:
         """
         A UNIX socket has a limit, too.
@@ -394,6 +415,31 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.doRead()
         self.assertEqual(reader.recv(5), b"poem")
         acceptor.stop()
+
+    def test_cannotRegister(self) -> None:
+        """
+        When the reactor cannot register the port, it is tried again in a second.
+        """
+        acceptor, _ = self.listenWithLane(1)
+        one, two = self.connect(2)
+        acceptor.doRead()
+        one.close()
+
+        def fail(reader: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch = self.patch(self.reactor, "addReader", fail)
+        with capturedLogs() as events:
+            self.reactor.advance(TICK)
+        patch.restore()
+        self.assertEqual(
+            [formatEvent(event) for event in events][1:],
+            ["cannot accept: No space left on device"],
+        )
+        self.assertFalse(self.isReading(acceptor))
+        self.reactor.advance(PAUSE)
+        acceptor.doRead()
+        self.assertEqual(two.recv(5), b"poem")
 
     def test_pauseLasts(self) -> None:
         """

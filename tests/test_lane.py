@@ -56,6 +56,48 @@ class FullSocket:
         return self._connection.send(data[:takes], *flags)
 
 
+class GoneSocket(FullSocket):
+    """
+    A connection that the reader resets as soon as it has something.
+    """
+
+    def shutdown(self, how: int) -> None:
+        """
+        There is nothing left to shut down.
+        """
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+
+class FullEpoll:
+    """
+    An C{epoll} for which the kernel has no memory.
+    """
+
+    def register(self, fd: int, events: int) -> None:
+        """
+        Fail.
+        """
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """
+        Tell of nobody.
+        """
+        return []
+
+    def close(self) -> None:
+        """
+        Do nothing.
+        """
+
+
+def noSpace(*arguments: object) -> None:
+    """
+    Fail as a reactor does that cannot register a descriptor.
+    """
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class FastLaneTests(SynchronousTestCase):
     """
     Tests of L{FastLane}, on real sockets and a reactor in memory.
@@ -321,7 +363,7 @@ class FastLaneTests(SynchronousTestCase):
         reader.close()
         self.reactor.advance(TICK)
         self.assertEqual(len(self.lane), 0)
-        self.lane.look()
+        self.lane.handOver()
         reader = self.connect()
         self.accept()
         self.assertEqual(self.read(reader), POEM)
@@ -352,9 +394,9 @@ class FastLaneTests(SynchronousTestCase):
         self.lane.accept(2)
 
         def fail(*arguments: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise ZeroDivisionError
 
-        with self.assertRaises(OSError):
+        with self.assertRaises(ZeroDivisionError):
             self.patch(self.lane, "_connect", fail)
             self.reactor.advance(TICK)
         self.assertEqual(self.rooms, [1])
@@ -362,6 +404,37 @@ class FastLaneTests(SynchronousTestCase):
         self.reactor.advance(TICK)
         self.assertEqual(self.rooms, [1, 0])
         self.assertEqual(self.read(talks), POEM)
+
+    def test_cannotRegister(self) -> None:
+        """
+        A reader that cannot be waited for has the whole poem and its end, and is
+        let go.
+        """
+        for name, patched in (("lane", "_epoll"), ("reactor", "addReader")):
+            reader = self.connect()
+            reader.sendall(b"hello")
+            broken = FullEpoll() if name == "lane" else noSpace
+            patch = self.patch(getattr(self, name), patched, broken)
+            self.accept()
+            self.reactor.advance(TICK)
+            patch.restore()
+            self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 0))
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+            self.assertEqual(self.read(reader), POEM)
+
+    def test_cannotSendTheRest(self) -> None:
+        """
+        A reader that has only a part of the poem, or nothing, and cannot be waited
+        for sees no clean end.
+        """
+        for poem, takes in ((POEM, 5), (b"x" * (SMALL + 1), 2**20)):
+            self.source.poem = poem
+            reader = self.connect()
+            self.patch(lane, "SocketType", partial(self.makeSocket, takes))
+            patch = self.patch(self.reactor, "addReader", noSpace)
+            self.assertRaises(OSError, self.lane.accept, 1)
+            patch.restore()
+            self.assertRaises(ConnectionResetError, self.read, reader)
 
     def test_stays(self) -> None:
         """
@@ -447,6 +520,16 @@ class FastLaneTests(SynchronousTestCase):
         self.patch(lane, "SocketType", make)
         self.assertEqual(self.accept(), [])
         self.assertRaises(ConnectionResetError, self.read, reader)
+
+    def test_goesMeanwhile(self) -> None:
+        """
+        A reader that resets when it has something is in the log.
+        """
+        reader = self.connect()
+        self.patch(lane, "SocketType", lambda *a: GoneSocket(socket.socket(*a), 2**20))
+        (line,) = self.accept()
+        self.assertTrue(line.endswith(f"to {self.name(reader)}"), line)
+        self.assertEqual(len(self.lane), 0)
 
     def test_largePoem(self) -> None:
         """
