@@ -438,6 +438,7 @@ class AcceptorTests(SynchronousTestCase):
         )
         self.assertFalse(self.isReading(acceptor))
         self.reactor.advance(PAUSE)
+        self.assertTrue(self.isReading(acceptor))
         acceptor.doRead()
         self.assertEqual(two.recv(5), b"poem")
 

@@ -152,6 +152,18 @@ class FastLaneTests(SynchronousTestCase):
         self.addCleanup(reader.close)
         return reader
 
+    def connectAndEnd(self) -> socket.socket:
+        """
+        Connect a reader that ends before its kernel can take all of the poem.
+        """
+        self.source.poem = b"x" * SMALL
+        reader = socket.socket(self.port.addressFamily)
+        self.addCleanup(reader.close)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+        reader.connect(self.port.socket.getsockname()[:2])
+        reader.shutdown(socket.SHUT_WR)
+        return reader
+
     def accept(self, room: int = 100) -> list[str]:
         """
         Accept those who wait.
@@ -339,12 +351,7 @@ class FastLaneTests(SynchronousTestCase):
         A reader that ends before its kernel has the poem goes the ordinary way,
         which waits for that.
         """
-        self.source.poem = b"x" * SMALL
-        reader = socket.socket(self.port.addressFamily)
-        self.addCleanup(reader.close)
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
-        reader.connect(self.port.socket.getsockname()[:2])
-        reader.shutdown(socket.SHUT_WR)
+        reader = self.connectAndEnd()
         self.accept()
         self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 1))
         self.assertEqual(self.read(reader), self.source.poem)
@@ -407,20 +414,20 @@ class FastLaneTests(SynchronousTestCase):
 
     def test_cannotRegister(self) -> None:
         """
-        A reader that cannot be waited for has the whole poem and its end, and is
-        let go.
+        A reader that cannot be waited for is let go, and the kernel gives it the
+        whole poem and its end.
         """
         for name, patched in (("lane", "_epoll"), ("reactor", "addReader")):
-            reader = self.connect()
-            reader.sendall(b"hello")
+            reader = self.connectAndEnd()
             broken = FullEpoll() if name == "lane" else noSpace
             patch = self.patch(getattr(self, name), patched, broken)
+            descriptors = os.listdir("/proc/self/fd")
             self.accept()
-            self.reactor.advance(TICK)
+            self.assertEqual(os.listdir("/proc/self/fd"), descriptors)
             patch.restore()
             self.assertEqual((len(self.lane), len(self.factory.connections)), (0, 0))
             self.assertEqual(self.reactor.getDelayedCalls(), [])
-            self.assertEqual(self.read(reader), POEM)
+            self.assertEqual(self.read(reader), self.source.poem)
 
     def test_cannotSendTheRest(self) -> None:
         """
