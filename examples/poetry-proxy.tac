@@ -10,7 +10,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
 from fastpoetry.server import PoetryServer
 
-port = 10001
+port = 10002
 iface = "localhost"
 upstream = "localhost:10000"
 max_age = None  # in seconds; None is for ever

@@ -4,7 +4,6 @@ The reader's side: from an endpoint to a whole poem, or a reason why not.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from fastpoetry.error import explain
 
 
 class PoetryFetchError(Exception):
@@ -163,7 +164,7 @@ class _PoetryClient(Protocol, TimeoutMixin):
         return poem
 
     def _notConnected(self, failure: Failure) -> None:
-        self._fail(PoetryConnectError, _reasonOf(failure.value))
+        self._fail(PoetryConnectError, explain(failure.value))
 
     def connectionMade(self) -> None:
         """
@@ -227,7 +228,9 @@ class _PoetryClient(Protocol, TimeoutMixin):
         """
         pieces, self._pieces = self._pieces, []
         if not reason.check(ConnectionDone):
-            self._fail(PoetryCutError, _reasonOf(reason.value))
+            lost = reason.check(ConnectionLost)
+            why = "Connection lost before the end" if lost else explain(reason.value)
+            self._fail(PoetryCutError, why)
         elif (poem := self._finish()) is not None:
             poem.callback(b"".join(pieces))
 
@@ -237,15 +240,6 @@ def _addressOf(endpoint: IStreamClientEndpoint) -> str:
     host = getattr(endpoint, "_hostText", None) or getattr(endpoint, "_host", None)
     port = getattr(endpoint, "_port", None)
     return str(endpoint) if host is None else _join(host, port)
-
-
-def _reasonOf(error: BaseException | None) -> str:
-    number = getattr(error, "osError", None)
-    if isinstance(number, int):
-        return os.strerror(number)
-    if isinstance(error, ConnectionLost):
-        return "Connection lost before the end"
-    return str(error).rstrip(".")
 
 
 def parseAddress(text: str) -> tuple[str, int]:
@@ -301,7 +295,7 @@ def clientEndpoint(
         except Exception as error:
             if text.count(":") < 2 or "::" in text or text.startswith("["):
                 raise noAddress from error
-            raise ValueError(f"not an endpoint ({error}): {text}") from error
+            raise ValueError(f"not an endpoint ({explain(error)}): {text}") from error
         return _NamedEndpoint(text, endpoint)
     return _hostEndpoint(reactor, host, port, timeout)
 

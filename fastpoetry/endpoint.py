@@ -4,7 +4,9 @@ From an endpoint description to a listening port.
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -16,7 +18,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
-from fastpoetry.error import ListenError
+from fastpoetry.error import ListenError, explain
 
 
 def parseEndpoint(
@@ -52,16 +54,21 @@ def _parserReason(error: Exception, description: str) -> str:
         return "systemd passed no such socket"
     if isinstance(error, ImportError):
         return f"TLS is not installed: {error}"
-    return str(error)
+    return explain(error)
 
 
-def listenReason(error: BaseException | None) -> str:
+def removeLock(error: BaseException | None) -> None:
     """
-    Say why an endpoint could not listen, in a few words.
+    Remove the lock that Twisted leaves behind when it cannot listen on a UNIX socket.
+
+    @param error: what came of listening.
     """
-    if isinstance(error, CannotListenError):
-        error = error.socketError
-    return getattr(error, "strerror", None) or str(error).rstrip(".")
+    name = getattr(error, "port", None)  # of which type, depends on the release
+    if isinstance(name, (str, bytes)):
+        lock = os.fsencode(name) + b".lock"
+        with suppress(OSError, ValueError):  # which may have no name in any directory
+            if os.readlink(lock) == b"%d" % os.getpid():
+                os.remove(lock)
 
 
 class _PortSharingReactor:

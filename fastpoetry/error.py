@@ -4,6 +4,39 @@ begins with the reason and the value, because C{twistd} shows no more than 100 b
 it when it starts a daemon.
 """
 
+from __future__ import annotations
+
+import os
+import re
+
+
+def explain(error: BaseException | None) -> str:
+    """
+    Say in a few words what is the matter.
+
+    @param error: an error of Python's, Twisted's or OpenSSL's.
+
+    @return: the words, without a full stop.
+    """
+    number = getattr(error, "osError", None)  # Twisted cannot connect
+    if isinstance(number, int):
+        return os.strerror(number)
+    cause = getattr(error, "socketError", None)  # Twisted cannot listen
+    if cause is not None:
+        return getattr(cause, "strerror", None) or str(cause)
+    if isinstance(error, OSError) and error.strerror:
+        # Twisted's lock is a link, which has two names and is nobody's concern.
+        isNamed = error.filename is not None and error.filename2 is None
+        return f"{error.strerror}: {error.filename}" if isNamed else error.strerror
+    problems, *_ = getattr(error, "args", ()) or (None,)
+    if isinstance(problems, list):  # OpenSSL's: each a library, a function, a reason
+        return ", ".join(": ".join(filter(None, problem)) for problem in problems)
+    if error is not None and error.__context__ is not None and not str(error):
+        return explain(error.__context__)
+    # Python begins with the function that was called with what somebody has typed.
+    text = re.sub(r"^\S+\(\) (got an )?", "", str(error))
+    return text.rstrip(".") or type(error).__name__
+
 
 def printable(text: str) -> str:
     """

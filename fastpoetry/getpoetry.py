@@ -21,6 +21,16 @@ from twisted.internet.defer import (
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogFilterPredicate,
+    LogEvent,
+    LogLevel,
+    PredicateResult,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+from zope.interface import provider
 
 from fastpoetry.arguments import Options, parse
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
@@ -209,6 +219,20 @@ async def _main(
         raise SystemExit(status)
 
 
+@provider(ILogFilterPredicate)
+def isUnexpected(event: LogEvent) -> Any:
+    """
+    Decide what of Twisted's log is printed: what it would print by itself, but not why
+    TLS distrusts a server, which is told in a line as every other failure.
+
+    @see: L{twisted.logger.ILogFilterPredicate}
+    """
+    isTLS = event["log_namespace"] == "twisted.internet._sslverify"
+    if event["log_level"] is LogLevel.critical and not isTLS:
+        return PredicateResult.yes
+    return PredicateResult.no
+
+
 def run(react: Callable[..., Any] = task.react) -> None:
     """
     The command, as a process.
@@ -228,6 +252,8 @@ def run(react: Callable[..., Any] = task.react) -> None:
     # A buffer would complain once more, at exit, of what it could not write.
     stdout = io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
     stderr = sys.stderr or io.StringIO()
+    observer = FilteringLogObserver(textFileLogObserver(stderr), [isUnexpected])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     try:
         react(start, (sys.argv[1:], stdout, stderr))
     except SystemExit as end:

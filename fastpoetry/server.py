@@ -25,8 +25,8 @@ from zope.interface import implementer
 
 from fastpoetry.accept import Acceptor
 from fastpoetry.delivery import DeliveryFactory
-from fastpoetry.endpoint import listenReason, parseEndpoint
-from fastpoetry.error import ListenError
+from fastpoetry.endpoint import parseEndpoint, removeLock
+from fastpoetry.error import ListenError, explain
 from fastpoetry.interfaces import IAbortable
 
 # While a stop waits for readers, the log says how many every so many seconds.
@@ -96,7 +96,8 @@ class PoetryServer(Service):
             raise ListenError(f"Cannot tell at once if it listens: {self.description}")
         (port,) = results
         if isinstance(port, Failure):
-            reason = listenReason(port.value)
+            removeLock(port.value)
+            reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
         if isinstance(port, Port):

@@ -8,7 +8,6 @@ transformed poem out, and the end.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,6 +31,7 @@ from zope.interface import implementer
 from fastpoetry import kernel
 from fastpoetry.connections import peerName
 from fastpoetry.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.error import explain
 from fastpoetry.interfaces import ITransformService
 
 # How many bytes a request has at most, unless the operator says otherwise.
@@ -360,8 +360,7 @@ class _Request(OneNetstring):
 
     def _explain(self, reason: Failure) -> TransformError:
         if not reason.check(ConnectionDone):
-            message = reason.getErrorMessage().rstrip(".")
-            return TransformError(f"The connection was lost: {message}")
+            return TransformError(f"The connection was lost: {explain(reason.value)}")
         if self._hasBegun:
             return TransformError("The server closed in the middle of its answer")
         return TransformError("The server closed without an answer")
@@ -440,6 +439,4 @@ class TransformProxy:
         except ConnectingCancelledError:
             raise CancelledError() from None
         except Exception as error:
-            number = getattr(error, "osError", None)
-            reason = os.strerror(number) if number else str(error).rstrip(".")
-            raise TransformError(f"Cannot connect: {reason}") from error
+            raise TransformError(f"Cannot connect: {explain(error)}") from error

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import endpoint
-from fastpoetry.endpoint import listenReason, parseEndpoint
-from fastpoetry.error import ListenError
+from fastpoetry.endpoint import parseEndpoint, removeLock
+from fastpoetry.error import ListenError, explain
 from tests.support import Reactor
 
 MALFORMED = ["", "tcp", "tcp:ab", "bogus:1", "tcp:1:interface=::", "tcp:1:colour=red"]
@@ -41,7 +41,7 @@ class AdoptingReactor(Reactor):
 
 class ParseTests(SynchronousTestCase):
     """
-    Tests of L{parseEndpoint} and L{listenReason}.
+    Tests of L{parseEndpoint}.
     """
 
     def test_parsed(self) -> None:
@@ -91,17 +91,39 @@ class ParseTests(SynchronousTestCase):
             "(TLS is not installed: No module named 'OpenSSL')",
         )
 
-    def test_reason(self) -> None:
+    def test_unknownOption(self) -> None:
         """
-        The reason why a port cannot be opened is told in a few words.
+        The sentence about an option that an endpoint does not have is plain.
         """
+        error = self.assertRaises(ListenError, parseEndpoint, None, "unix:x:mod=660")
+        self.assertEqual(
+            str(error),
+            "Not an endpoint: unix:x:mod=660 (unexpected keyword argument 'mod')",
+        )
+
+    def test_removeLock(self) -> None:
+        """
+        Only a lock that this process has made is removed, after a UNIX socket that
+        could not be listened on.
+        """
+        name = self.mktemp()
+        lock = f"{name}.lock"
         taken = OSError(98, "Address already in use")
-        for error, reason in [
-            (CannotListenError("localhost", 17, taken), "Address already in use"),
-            (taken, "Address already in use"),
-            (OverflowError("port must be 0-65535."), "port must be 0-65535"),
-        ]:
-            self.assertEqual(listenReason(error), reason)
+        notListening = CannotListenError(None, name, taken)
+        for error, owner, isRemoved in (
+            (notListening, os.getpid(), True),
+            (CannotListenError(None, name.encode(), taken), os.getpid(), True),
+            (notListening, os.getppid(), False),
+            (CannotListenError("::1", 17, taken), os.getpid(), False),
+            (ValueError(name), os.getpid(), False),
+        ):
+            os.symlink(str(owner), lock)
+            removeLock(error)
+            self.assertEqual(os.path.lexists(lock), not isRemoved)
+            if not isRemoved:
+                os.remove(lock)
+        removeLock(notListening)
+        removeLock(CannotListenError(None, "\0abstract", taken))
 
 
 class ReusePortTests(SynchronousTestCase):
@@ -146,7 +168,7 @@ class ReusePortTests(SynchronousTestCase):
             )
             failure = self.failureResultOf(endpoint.listen(Factory()))
         failure.trap(CannotListenError)
-        self.assertEqual(listenReason(failure.value), "Address already in use")
+        self.assertEqual(explain(failure.value), "Address already in use")
 
     def test_otherEndpoints(self) -> None:
         """

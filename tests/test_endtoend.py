@@ -109,6 +109,7 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
     ),
+    "--poem poem.txt --endpoint unix:poem.txt": "Address already in use: unix:poem.txt",
     "--poem poem.txt --endpoint unix:good --endpoint unix:none/socket": (
         "No such file or directory: unix:none/socket"
     ),
@@ -213,6 +214,7 @@ class DaemonTests(SynchronousTestCase):
         server = self.ground.foreground(f"twistd -n {TAC}")
         (port,) = server.ports
         self.assertEqual(POEM, fetch(port))
+        server.waitForLog("sending ")
         self.assertEqual(-signal.SIGINT, server.stop(signal.SIGINT))
         rest = server.log
         for line in (
@@ -220,6 +222,7 @@ class DaemonTests(SynchronousTestCase):
             "reactor class: twisted.internet.",
             f"PoetryFactory starting on {port}\n",
             "loaded a poem from: ",
+            f"[fastpoetry.lane.FastLane#info] sending {len(POEM)} bytes of poetry to ",
             "Received SIGINT, shutting down.\n",
             f"(TCP Port {port} Closed)\n",
             "Stopping factory <fastpoetry.protocol.PoetryFactory",

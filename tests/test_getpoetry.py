@@ -9,13 +9,16 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.logger import LogBeginner, Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
+from fastpoetry import getpoetry
 from fastpoetry.getpoetry import BROKEN_PIPE, main, run
 from fastpoetry.terminal import INTERVAL
 from tests.test_client import ClientReactor, ClientTestCase
@@ -612,6 +615,9 @@ class RunTests(CommandTestCase):
         self.patch(sys, "argv", ["/usr/bin/get-poetry", "17"])
         self.killed: list[tuple[int, int]] = []
         self.patch(os, "kill", lambda *arguments: self.killed.append(arguments))
+        self.publisher = LogPublisher()
+        beginner = LogBeginner(self.publisher, self.stderr, sys, warnings)
+        self.patch(getpoetry, "globalLogBeginner", beginner)
 
     def react(self, start: Any, arguments: Any) -> None:
         """
@@ -633,6 +639,21 @@ class RunTests(CommandTestCase):
         self.output.seek(0)
         self.assertEqual(self.output.read(), b"poem\xff")
         self.assertEqual(self.stderr.getvalue(), "")
+
+    def test_log(self) -> None:
+        """
+        Of Twisted's log, what nobody has thought of is printed, and nothing else.
+        """
+        run(self.react)
+        self.server.sendPoem(b"")
+        for namespace, level, text in (
+            ("fastpoetry.client", LogLevel.critical, "a bug"),
+            ("fastpoetry.client", LogLevel.warn, "a warning"),
+            ("twisted.internet._sslverify", LogLevel.critical, "a certificate"),
+        ):
+            Logger(namespace, observer=self.publisher).emit(level, text)
+        (line,) = self.stderr.getvalue().splitlines()
+        self.assertTrue(line.endswith(" [fastpoetry.client#critical] a bug"), line)
 
     def test_signals(self) -> None:
         """

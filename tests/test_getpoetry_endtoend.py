@@ -109,6 +109,25 @@ class GetPoetryTests(SynchronousTestCase):
         self.assertEnds(child, 0, POEM * 3, "")
         server.stop()
 
+    def test_distrustedServer(self) -> None:
+        """
+        A server whose certificate is not to be trusted is told of in a line.
+        """
+        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
+        status, output = self.ground.run(f"{command} -keyout key.pem -out cert.pem")
+        self.assertEqual(0, status, output)
+        endpoint = "ssl:0:privateKey=key.pem:certKey=cert.pem"
+        server = self.ground.daemon(f"fastpoetry --poem poem.txt --endpoint {endpoint}")
+        address = f"tls:localhost:{server.ports[0]}"
+        reason = "SSL routines: certificate verify failed"
+        self.assertEnds(
+            self.start(address),
+            1,
+            b"",
+            f"get-poetry: {address}: {reason}, 0 bytes received\n",
+        )
+        server.stop()
+
     def test_failures(self) -> None:
         """
         Servers that refuse, that send half a poem and reset, and that send half
