@@ -278,11 +278,11 @@ def balanced(rounds: int = 7, poems: int = 4000) -> str:
     return table(rows)
 
 
-def shared(rounds: int = 11, poems: int = 5000, readers: int = 64) -> str:
+def shared(rounds: int = 11, poems: int = 20000, readers: int = 256) -> str:
     """
     Share a port among daemons.
 
-    @param poems: how many each of them sends in a round.
+    @param poems: how many all of them send in a round.
 
     @param readers: to how many readers at once.
 
@@ -307,14 +307,14 @@ def shared(rounds: int = 11, poems: int = 5000, readers: int = 64) -> str:
             for count, daemons in served.items():
                 descriptors = [daemon.descriptors() for daemon in daemons]
                 before = sum(daemon.processorTime()[0] for daemon in daemons)
-                sample = daemons[0].load(count * poems, count * readers)
+                sample = daemons[0].load(poems, readers)
                 for daemon, own in zip(daemons, descriptors):
                     daemon.settle(own)
                 after = sum(daemon.processorTime()[0] for daemon in daemons)
                 if sample.wrong:
                     raise RuntimeError(f"{sample.wrong} poems were wrong")
                 if number > 0:  # the first warms up
-                    costs[count].append((after - before) / count / poems / 1000)
+                    costs[count].append((after - before) / poems / 1000)
         rows = [["daemons", "µs per poem", "÷ one daemon", "share of the readers"]]
         for count, daemons in served.items():
             names = [daemon.namedInLog() for daemon in daemons]
