@@ -95,10 +95,10 @@ class ParseTests(SynchronousTestCase):
         """
         The sentence about an option that an endpoint does not have is plain.
         """
-        error = self.assertRaises(ListenError, parseEndpoint, None, "unix:x:mod=660")
+        error = self.assertRaises(ListenError, parseEndpoint, None, "unix:x:a=1")
         self.assertEqual(
             str(error),
-            "Not an endpoint: unix:x:mod=660 (unexpected keyword argument 'mod')",
+            "Not an endpoint: unix:x:a=1 (unexpected keyword argument 'a')",
         )
 
     def test_removeLock(self) -> None:
