@@ -5,8 +5,7 @@ The command line of C{get-poetry}.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
@@ -14,6 +13,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from fastpoetry import __version__
 from fastpoetry.client import clientEndpoint
+from fastpoetry.values import count, timeout
 
 EPILOG = """\
 An address may also be a Twisted endpoint description, such as
@@ -29,30 +29,21 @@ in the options.
 """
 
 
-def timeout(text: str) -> float:
+def number(parse: Callable[[str], float]) -> Callable[[str], float]:
     """
-    @return: a length of time, in seconds, above 0.
+    @param parse: one of L{fastpoetry.values}.
 
-    @raise argparse.ArgumentTypeError: when the text is something else.
+    @return: what does the same, but raises L{argparse.ArgumentTypeError}, of which
+        alone argparse prints what it says.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"not a number of seconds above 0: {text}")
-    return number
 
+    def coerce(text: str) -> float:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
-def count(text: str) -> int:
-    """
-    @return: a number of things, 1 or more.
-
-    @raise argparse.ArgumentTypeError: when the text is something else.
-    """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"not a whole number above 0: {text}")
-    return int(text)
+    return coerce
 
 
 def transformName(text: str) -> str:
@@ -103,7 +94,7 @@ def makeParser() -> argparse.ArgumentParser:
     add(
         "--timeout",
         metavar="SECONDS",
-        type=timeout,
+        type=number(timeout),
         default=60.0,
         help="give up on a server that cannot be reached, or sends nothing, for so "
         "many seconds [default: 60]",
@@ -111,7 +102,7 @@ def makeParser() -> argparse.ArgumentParser:
     add(
         "--jobs",
         metavar="N",
-        type=count,
+        type=number(count),
         default=10,
         help="fetch so many poems at once [default: 10]",
     )

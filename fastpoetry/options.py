@@ -4,7 +4,6 @@ The options that every listener has, and the server that they ask for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from twisted.internet.endpoints import quoteStringArgument
@@ -15,6 +14,7 @@ from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.endpoint import parseEndpoint
 from fastpoetry.error import FastPoetryError
 from fastpoetry.server import PoetryServer
+from fastpoetry.values import count, seconds, timeout
 
 DEFAULT_PORT = 10000
 
@@ -41,59 +41,24 @@ def address(text: str) -> str:
     return text
 
 
-def count(option: str) -> Callable[[str], int]:
+def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
     """
-    @param option: the name of an option, for the sentence that refuses its value.
+    Have the sentence that refuses a number begin with the option.
 
-    @return: what makes of its value a number of things, 1 or more, and raises
-        L{usage.UsageError} when it is something else.
-    """
+    @param option: its name.
 
-    def coerce(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise usage.UsageError(f"--{option} is not a whole number above 0: {text}")
-        return int(text)
+    @param parse: one of L{fastpoetry.values}.
 
-    return coerce
-
-
-def seconds(option: str) -> Callable[[str], float]:
-    """
-    The same for a length of time, in seconds, 0 or more.
+    @return: what does the same, but raises L{usage.UsageError}.
     """
 
     def coerce(text: str) -> float:
-        number = _number(text)
-        if not 0 <= number < math.inf:
-            raise usage.UsageError(
-                f"--{option} is not a number of seconds, 0 or more: {text}"
-            )
-        return number
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise usage.UsageError(f"--{option} is {error}") from error
 
     return coerce
-
-
-def timeout(option: str) -> Callable[[str], float]:
-    """
-    The same for a length of time, in seconds, above 0.
-    """
-
-    def coerce(text: str) -> float:
-        number = _number(text)
-        if not 0 < number < math.inf:
-            raise usage.UsageError(
-                f"--{option} is not a number of seconds above 0: {text}"
-            )
-        return number
-
-    return coerce
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 class ListenerOptions(usage.Options):
@@ -112,21 +77,21 @@ class ListenerOptions(usage.Options):
             None,
             "How many readers are served at once on each port or endpoint; others "
             "wait. [default: what the file descriptor limit allows]",
-            count("max-connections"),
+            named("max-connections", count),
         ],
         [
             "timeout",
             None,
             60.0,
             "Give up on a reader that takes nothing for so many seconds.",
-            timeout("timeout"),
+            named("timeout", timeout),
         ],
         [
             "grace",
             None,
             30.0,
             "When stopping, let readers in flight finish for so many seconds.",
-            seconds("grace"),
+            named("grace", seconds),
         ],
     ]
 

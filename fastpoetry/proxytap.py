@@ -9,9 +9,10 @@ from twisted.python import usage
 
 from fastpoetry.client import clientEndpoint
 from fastpoetry.daemon import DaemonService
-from fastpoetry.options import ListenerOptions, count, seconds
+from fastpoetry.options import ListenerOptions, named
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import MAX_LENGTH, ProxyService
+from fastpoetry.values import count, seconds
 
 
 class Options(ListenerOptions):
@@ -39,14 +40,14 @@ class Options(ListenerOptions):
             None,
             "Fetch the poem anew when it came longer ago than so many seconds. "
             "[default: never]",
-            seconds("max-age"),
+            named("max-age", seconds),
         ],
         [
             "max-length",
             None,
             MAX_LENGTH,
             "How many bytes a poem may have.",
-            count("max-length"),
+            named("max-length", count),
         ],
     ]
 

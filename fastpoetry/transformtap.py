@@ -8,13 +8,14 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.daemon import DaemonService
-from fastpoetry.options import ListenerOptions, count
+from fastpoetry.options import ListenerOptions, named
 from fastpoetry.transform import (
     MAX_REQUEST,
     TRANSFORMS,
     TransformFactory,
     TransformService,
 )
+from fastpoetry.values import count
 
 
 class Options(ListenerOptions):
@@ -35,7 +36,7 @@ class Options(ListenerOptions):
             None,
             MAX_REQUEST,
             "How many bytes a request may have, name and poem together.",
-            count("max-length"),
+            named("max-length", count),
         ],
     ]
 

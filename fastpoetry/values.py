@@ -1,0 +1,50 @@
+"""
+Numbers that are typed on a command line.  What is no such number is refused with a
+L{ValueError} that says so; whose value it is, the command line adds.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def count(text: str) -> int:
+    """
+    @return: a number of things, 1 or more.
+
+    @raise ValueError: when the text is something else.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ValueError(f"not a whole number above 0: {text}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """
+    @return: a length of time, in seconds, 0 or more.
+
+    @raise ValueError: when the text is something else.
+    """
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"not a number of seconds, 0 or more: {text}")
+    return number
+
+
+def timeout(text: str) -> float:
+    """
+    @return: a length of time, in seconds, above 0.
+
+    @raise ValueError: when the text is something else.
+    """
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise ValueError(f"not a number of seconds above 0: {text}")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
