@@ -122,6 +122,10 @@ class Acceptor:
         for other in self._all:  # its share is theirs now
             other._startReading()
 
+    def _cannotAccept(self, error: OSError) -> None:
+        self._log.error("cannot accept: {reason}", reason=error.strerror)
+        self._beginPause()
+
     def _beginPause(self) -> None:
         # The readers wait; without a pause the reactor would spin.
         self._reactor.removeReader(self)
@@ -147,8 +151,7 @@ class Acceptor:
             try:
                 self._reactor.addReader(self)
             except OSError as error:
-                self._log.error("cannot accept: {reason}", reason=error.strerror)
-                self._beginPause()
+                self._cannotAccept(error)
 
     def doRead(self) -> None:
         """
@@ -162,8 +165,7 @@ class Acceptor:
             try:
                 self._lane.accept(room)
             except OSError as error:
-                self._log.error("cannot accept: {reason}", reason=error.strerror)
-                self._beginPause()
+                self._cannotAccept(error)
             except Exception:
                 # Somebody's source of poems: the reactor would close the port.
                 self._log.failure("cannot let readers in")

@@ -63,8 +63,8 @@ def removeLock(error: BaseException | None) -> None:
 
     @param error: what came of listening.
     """
-    name = getattr(error, "port", None)  # of which type, depends on the release
-    if isinstance(name, (str, bytes)):
+    name = error.port if isinstance(error, CannotListenError) else None
+    if isinstance(name, (str, bytes)):  # which of them, depends on the release
         lock = os.fsencode(name) + b".lock"
         with suppress(OSError, ValueError):  # which may have no name in any directory
             if os.readlink(lock) == b"%d" % os.getpid():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from twisted.internet.error import CannotListenError, ConnectError
+
 
 def explain(error: BaseException | None) -> str:
     """
@@ -18,20 +20,20 @@ def explain(error: BaseException | None) -> str:
 
     @return: the words, without a full stop.
     """
-    number = getattr(error, "osError", None)  # Twisted cannot connect
-    if isinstance(number, int):
-        return os.strerror(number)
-    cause = getattr(error, "socketError", None)  # Twisted cannot listen
-    if cause is not None:
+    assert error is not None  # which the annotations of Failure allow
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return os.strerror(error.osError)
+    if isinstance(error, CannotListenError):
+        cause = error.socketError  # or a sentence
         return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError) and error.strerror:
         # Twisted's lock is a link, which has two names and is nobody's concern.
         isNamed = error.filename is not None and error.filename2 is None
         return f"{error.strerror}: {error.filename}" if isNamed else error.strerror
-    problems, *_ = getattr(error, "args", ()) or (None,)
-    if isinstance(problems, list):  # OpenSSL's: each a library, a function, a reason
-        return ", ".join(": ".join(filter(None, problem)) for problem in problems)
-    if error is not None and error.__context__ is not None and not str(error):
+    if error.args and isinstance(error.args[0], list):
+        # OpenSSL's, each with its library, function and reason.
+        return ", ".join(": ".join(filter(None, each)) for each in error.args[0])
+    if error.__context__ is not None and not str(error):
         return explain(error.__context__)
     # Python begins with the function that was called with what somebody has typed.
     text = re.sub(r"^\S+\(\) (got an )?", "", str(error))

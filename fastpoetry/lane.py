@@ -12,12 +12,12 @@ L{fastpoetry.protocol.PoetryProtocol} then.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import select
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from socket import SocketType
 from typing import Any
@@ -288,7 +288,7 @@ class FastLane:
     def _handOver(self, fd: int) -> None:
         connection, address, _ = self._waiting.pop(fd)
         self._epoll.unregister(fd)
-        with contextlib.suppress(OSError):  # the reactor may be short of it, as above
+        with suppress(OSError):  # the reactor may be short of memory, as in _look
             self._connect(EndedTransport, connection, address).linger()
 
     def _connect(
