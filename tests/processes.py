@@ -287,6 +287,19 @@ class Ground:
             output.seek(0)
             return child.wait(), output.read()
 
+    def makeCertificate(self) -> str:
+        """
+        Make a key, and a certificate for C{localhost} that nobody has signed.
+
+        @return: the description of an endpoint with them, on a port that the system
+            chooses; the certificate is in F{cert.pem}.
+        """
+        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
+        status, output = self.run(f"{command} -keyout key.pem -out cert.pem")
+        if status != 0:
+            raise AssertionError(f"openssl ended with {status}: {output!r}")
+        return "ssl:0:privateKey=key.pem:certKey=cert.pem"
+
     def daemon(
         self,
         arguments: str,

@@ -40,6 +40,13 @@ class StaticSource:
         return self.poem
 
 
+def noSpace(*arguments: object) -> None:
+    """
+    Fail as a reactor or an C{epoll} that cannot register a descriptor.
+    """
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class Reactor(MemoryReactorClock):
     """
     A reactor in memory that can be called from a signal handler.

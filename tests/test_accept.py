@@ -33,7 +33,7 @@ from fastpoetry.accept import (
 from fastpoetry.delivery import DeliveryFactory
 from fastpoetry.lane import TICK
 from fastpoetry.protocol import PoetryFactory
-from tests.support import StaticSource
+from tests.support import StaticSource, noSpace
 
 
 class CountedProtocol(Protocol):
@@ -63,16 +63,13 @@ class CountedFactory(DeliveryFactory):
     protocol = CountedProtocol  # type: ignore[assignment]
 
 
-class BrokenSource(StaticSource):
+class BrokenSource:
     """
     A source that cannot even say whether it has a poem.
     """
 
-    def __init__(self) -> None:
-        pass
-
     @property
-    def poem(self) -> bytes | None:  # type: ignore[override]
+    def poem(self) -> bytes | None:
         """
         Fail.
         """
@@ -391,6 +388,16 @@ class AcceptorTests(SynchronousTestCase):
         acceptor.doRead()
         self.assertEqual(len(self.factory.connections), 1)
 
+    def checkPause(self, acceptor: Acceptor, reader: socket.socket) -> None:
+        """
+        Check that nobody is let in for a second, and then a reader who waits is.
+        """
+        self.assertFalse(self.isReading(acceptor))
+        self.reactor.advance(PAUSE)
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.doRead()
+        self.assertEqual(reader.recv(5), b"poem")
+
     def test_pause(self) -> None:
         """
         When the system has no room for another connection, nobody is let in for
@@ -409,11 +416,7 @@ class AcceptorTests(SynchronousTestCase):
             [formatEvent(event) for event in events],
             ["cannot accept: Too many open files"],
         )
-        self.assertFalse(self.isReading(acceptor))
-        self.reactor.advance(PAUSE)
-        self.assertTrue(self.isReading(acceptor))
-        acceptor.doRead()
-        self.assertEqual(reader.recv(5), b"poem")
+        self.checkPause(acceptor, reader)
         acceptor.stop()
 
     def test_cannotRegister(self) -> None:
@@ -424,11 +427,7 @@ class AcceptorTests(SynchronousTestCase):
         one, two = self.connect(2)
         acceptor.doRead()
         one.close()
-
-        def fail(reader: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        patch = self.patch(self.reactor, "addReader", fail)
+        patch = self.patch(self.reactor, "addReader", noSpace)
         with capturedLogs() as events:
             self.reactor.advance(TICK)
         patch.restore()
@@ -436,11 +435,7 @@ class AcceptorTests(SynchronousTestCase):
             [formatEvent(event) for event in events][1:],
             ["cannot accept: No space left on device"],
         )
-        self.assertFalse(self.isReading(acceptor))
-        self.reactor.advance(PAUSE)
-        self.assertTrue(self.isReading(acceptor))
-        acceptor.doRead()
-        self.assertEqual(two.recv(5), b"poem")
+        self.checkPause(acceptor, two)
 
     def test_pauseLasts(self) -> None:
         """
@@ -493,11 +488,8 @@ class AcceptorTests(SynchronousTestCase):
         factory.source = BrokenSource()
         acceptor.doRead()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertFalse(self.isReading(acceptor))
         factory.source = works
-        self.reactor.advance(PAUSE)
-        acceptor.doRead()
-        self.assertEqual(reader.recv(5), b"poem")
+        self.checkPause(acceptor, reader)
 
     def test_laneTakesRoom(self) -> None:
         """

@@ -393,11 +393,8 @@ class DaemonTests(SynchronousTestCase):
         """
         Over TLS, too, a reader that talks gets the whole of a long poem.
         """
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
-        status, output = self.ground.run(f"{command} -keyout key.pem -out cert.pem")
-        self.assertEqual(0, status, output)
         self.ground.write("poem.txt", LONG)
-        endpoint = "ssl:0:privateKey=key.pem:certKey=cert.pem"
+        endpoint = self.ground.makeCertificate()
         options = f"--endpoint {endpoint} --poem poem.txt"
         (port,) = self.ground.daemon(f"fastpoetry {options}").ports
         context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")

@@ -113,10 +113,7 @@ class GetPoetryTests(SynchronousTestCase):
         """
         A server whose certificate is not to be trusted is told of in a line.
         """
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
-        status, output = self.ground.run(f"{command} -keyout key.pem -out cert.pem")
-        self.assertEqual(0, status, output)
-        endpoint = "ssl:0:privateKey=key.pem:certKey=cert.pem"
+        endpoint = self.ground.makeCertificate()
         server = self.ground.daemon(f"fastpoetry --poem poem.txt --endpoint {endpoint}")
         address = f"tls:localhost:{server.ports[0]}"
         reason = "SSL routines: certificate verify failed"

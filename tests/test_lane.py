@@ -8,7 +8,9 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -26,7 +28,7 @@ from fastpoetry.delivery import LINGER
 from fastpoetry.kernel import Progress
 from fastpoetry.lane import NAMES, SMALL, TICK, FastLane
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource
+from tests.support import Reactor, StaticSource, noSpace
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
 
@@ -66,36 +68,6 @@ class GoneSocket(FullSocket):
         There is nothing left to shut down.
         """
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
-
-
-class FullEpoll:
-    """
-    An C{epoll} for which the kernel has no memory.
-    """
-
-    def register(self, fd: int, events: int) -> None:
-        """
-        Fail.
-        """
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
-        """
-        Tell of nobody.
-        """
-        return []
-
-    def close(self) -> None:
-        """
-        Do nothing.
-        """
-
-
-def noSpace(*arguments: object) -> None:
-    """
-    Fail as a reactor does that cannot register a descriptor.
-    """
-    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class FastLaneTests(SynchronousTestCase):
@@ -163,6 +135,16 @@ class FastLaneTests(SynchronousTestCase):
         reader.connect(self.port.socket.getsockname()[:2])
         reader.shutdown(socket.SHUT_WR)
         return reader
+
+    def patchAccept(self, accept: Callable[[Callable[[], Any]], Any]) -> Any:
+        """
+        Have the port accept by something else, which is given what accepts by itself.
+
+        @return: what has to be restored.
+        """
+        listener: Any = self.port.socket
+        patched = SimpleNamespace(_accept=partial(accept, listener._accept))
+        return self.patch(self.port, "socket", patched)
 
     def accept(self, room: int = 100) -> list[str]:
         """
@@ -417,9 +399,10 @@ class FastLaneTests(SynchronousTestCase):
         A reader that cannot be waited for is let go, and the kernel gives it the
         whole poem and its end.
         """
+        fullEpoll = SimpleNamespace(register=noSpace, poll=lambda timeout: [])
         for name, patched in (("lane", "_epoll"), ("reactor", "addReader")):
             reader = self.connectAndEnd()
-            broken = FullEpoll() if name == "lane" else noSpace
+            broken = fullEpoll if name == "lane" else noSpace
             patch = self.patch(getattr(self, name), patched, broken)
             descriptors = os.listdir("/proc/self/fd")
             self.accept()
@@ -582,7 +565,7 @@ class FastLaneTests(SynchronousTestCase):
         A source that has something else at hand is asked for the poem.
         """
         self.patch(self.source, "getPoem", lambda: POEM)
-        self.source.poem = "a poem"  # type: ignore[assignment]
+        self.source.poem = "a poem"
         reader = self.connect()
         self.accept()
         self.turn()
@@ -621,22 +604,19 @@ class FastLaneTests(SynchronousTestCase):
         A connection that was lost in the queue is passed over; when the system
         has no room, the caller is told, and those accepted before are named.
         """
-        accept = self.port.socket._accept  # type: ignore[attr-defined]
         errors = [errno.ECONNABORTED, None, errno.EMFILE]
 
-        class FailingPort:
-            def _accept(self) -> Any:
-                number = errors.pop(0)
-                if number is None:
-                    return accept()
-                raise OSError(number, "no")
+        def fail(accept: Callable[[], Any]) -> Any:
+            number = errors.pop(0)
+            if number is None:
+                return accept()
+            raise OSError(number, "no")
 
         reader = self.connect()
-        real, self.port.socket = self.port.socket, FailingPort()  # type: ignore
-        self.addCleanup(setattr, self.port, "socket", real)
+        patch = self.patchAccept(fail)
         with self.assertRaises(OSError) as caught:
             self.lane.accept(10)
-        self.port.socket = real
+        patch.restore()
         with capturedLogs() as events:
             self.reactor.advance(TICK)
         self.assertEqual(caught.exception.errno, errno.EMFILE)
@@ -657,16 +637,14 @@ class IPv6LaneTests(FastLaneTests):
         A reader with an address of the link is named with the interface, as
         Twisted does.
         """
-        accept = self.port.socket._accept  # type: ignore[attr-defined]
 
-        class LinkPort:
-            def _accept(self) -> Any:
-                fd, (_, port, _, _) = accept()
-                return fd, ("fe80::1", port, 0, 1)
+        def link(accept: Callable[[], Any]) -> Any:
+            fd, (_, port, _, _) = accept()
+            return fd, ("fe80::1", port, 0, 1)
 
         reader = self.connect()
-        real, self.port.socket = self.port.socket, LinkPort()  # type: ignore
+        patch = self.patchAccept(link)
         (line,) = self.accept()
-        self.port.socket = real
+        patch.restore()
         interface, port = socket.if_indextoname(1), reader.getsockname()[1]
         self.assertTrue(line.endswith(f" [fe80::1%{interface}]:{port}"), line)
