@@ -34,9 +34,17 @@ setup(
     # install puts ours there only if this says where the packages are, though
     # that is where they would be looked for anyway.
     package_dir={"": "."},
-    packages=["fastpoetry", "twisted.plugins"],
+    packages=[
+        "fastpoetry",
+        "fastpoetry.commands",
+        "fastpoetry.connection",
+        "fastpoetry.listening",
+        "twisted.plugins",
+    ],
     package_data={"fastpoetry": ["py.typed"]},
-    entry_points={"console_scripts": ["get-poetry = fastpoetry.getpoetry:run"]},
+    entry_points={
+        "console_scripts": ["get-poetry = fastpoetry.commands.getpoetry:run"]
+    },
     include_package_data=False,
     zip_safe=False,
     classifiers=[

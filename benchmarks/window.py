@@ -19,8 +19,8 @@ from contextlib import ExitStack, suppress
 from benchmarks.faults import BIG, Scale
 from benchmarks.faults.slow import BUFFERS
 from benchmarks.network import Loopback, openLink
-from fastpoetry.accept import UNSENT
-from fastpoetry.kernel import progress
+from fastpoetry.connection.kernel import progress
+from fastpoetry.listening.acceptor import UNSENT
 
 TCP_NOTSENT_LOWAT = 25
 

@@ -7,23 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
     IProtocol,
-    IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from fastpoetry.error import explain
+from fastpoetry.address import addressOf, hostEndpoint
+from fastpoetry.text import explain
 
 
 class PoetryFetchError(Exception):
@@ -110,8 +107,8 @@ def getPoetry(
     if reactor is None:
         from twisted.internet import reactor
     if isinstance(endpoint, tuple):
-        endpoint = _hostEndpoint(reactor, *endpoint, connectTimeout)
-    client = _PoetryClient(_addressOf(endpoint), timeout, maxLength, received, reactor)
+        endpoint = hostEndpoint(reactor, *endpoint, connectTimeout)
+    client = _PoetryClient(addressOf(endpoint), timeout, maxLength, received, reactor)
     return client.fetch(endpoint, connectTimeout)
 
 
@@ -233,99 +230,3 @@ class _PoetryClient(Protocol, TimeoutMixin):
             self._fail(PoetryCutError, why)
         elif (poem := self._finish()) is not None:
             poem.callback(b"".join(pieces))
-
-
-def _addressOf(endpoint: IStreamClientEndpoint) -> str:
-    # Most of Twisted's endpoints keep to themselves what they were made with.
-    host = getattr(endpoint, "_hostText", None) or getattr(endpoint, "_host", None)
-    port = getattr(endpoint, "_port", None)
-    return str(endpoint) if host is None else _join(host, port)
-
-
-def parseAddress(text: str) -> tuple[str, int]:
-    """
-    Take C{[HOST:]PORT} apart.
-
-    @param text: a port of this machine, such as C{10000}, or a host and a port,
-        such as C{example.org:10000} or C{[::1]:10000}.
-
-    @return: the host, C{localhost} by default and without brackets, and the port.
-
-    @raise ValueError: when this is no address; its text is a plain sentence.
-    """
-    host, colon, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
-        raise ValueError(f"not a port number from 1 to 65535: {text}")
-    if not colon:
-        return "localhost", int(port)
-    if host.startswith("[") and host.endswith("]") and isIPv6Address(host[1:-1]):
-        return host[1:-1], int(port)
-    if not host or set(host) & set("[:]"):
-        raise ValueError(
-            f"not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): {text}"
-        )
-    return host, int(port)
-
-
-def clientEndpoint(
-    reactor: Any, text: str, timeout: float = 30.0
-) -> IStreamClientEndpoint:
-    """
-    Make an endpoint of what somebody typed.  As text (C{str}) it is the address
-    to tell them.
-
-    @param reactor: what the endpoint will connect with.
-
-    @param text: C{[HOST:]PORT}, or the description of a client endpoint as in
-        Twisted's U{endpoint howto
-        <https://docs.twisted.org/en/stable/core/howto/endpoints.html>}, such as
-        C{unix:/run/poem.sock}.
-
-    @param timeout: how many seconds connecting to one address of a host may take.
-        (In a description, that is an option.)
-
-    @raise ValueError: when it is neither; its text is a plain sentence.
-    """
-    try:
-        host, port = parseAddress(text)
-    except ValueError as noAddress:
-        try:
-            endpoint = clientFromString(reactor, text)
-        # Each kind of endpoint has a parser of its own, with errors of its own.
-        except Exception as error:
-            if text.count(":") < 2 or "::" in text or text.startswith("["):
-                raise noAddress from error
-            raise ValueError(f"not an endpoint ({explain(error)}): {text}") from error
-        return _NamedEndpoint(text, endpoint)
-    return _hostEndpoint(reactor, host, port, timeout)
-
-
-def _hostEndpoint(
-    reactor: Any, host: str, port: int, timeout: float
-) -> IStreamClientEndpoint:
-    endpoint = HostnameEndpoint(reactor, host, port, timeout)
-    return _NamedEndpoint(_join(host, port), endpoint)
-
-
-def _join(host: str, port: object) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-@implementer(IStreamClientEndpoint)
-class _NamedEndpoint:
-    """
-    An endpoint that knows what to call itself.
-    """
-
-    def __init__(self, name: str, endpoint: IStreamClientEndpoint) -> None:
-        self._name = name
-        self._endpoint = endpoint
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        @see: L{IStreamClientEndpoint.connect}
-        """
-        return self._endpoint.connect(protocolFactory)
-
-    def __str__(self) -> str:
-        return self._name

@@ -26,10 +26,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
-from fastpoetry.delivery import LINGER, DeliveryFactory
-from fastpoetry.kernel import isClosed, setReset
+from fastpoetry.connection.delivery import LINGER, DeliveryFactory
+from fastpoetry.connection.kernel import isClosed, setReset
+from fastpoetry.connection.transport import EndedTransport, PoetryTransport
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
-from fastpoetry.transport import EndedTransport, PoetryTransport
 
 # The kernel takes a poem of so many bytes at once, for whatever reader: a socket
 # begins with a send buffer of at least that (net.ipv4.tcp_wmem).

@@ -14,10 +14,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from fastpoetry.connections import peerName
-from fastpoetry.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.connection.kernel import Progress, progress
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.kernel import Progress, progress
+from fastpoetry.text import peerName
 
 
 class PoetryProtocol(DeliveryProtocol):

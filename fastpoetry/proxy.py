@@ -13,7 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.client import PoetryFetchError, clientEndpoint, getPoetry
+from fastpoetry.address import clientEndpoint
+from fastpoetry.client import PoetryFetchError, getPoetry
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 

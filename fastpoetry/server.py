@@ -23,11 +23,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.accept import Acceptor
-from fastpoetry.delivery import DeliveryFactory
-from fastpoetry.endpoint import parseEndpoint, removeLock
-from fastpoetry.error import ListenError, explain
+from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable
+from fastpoetry.listening.acceptor import Acceptor
+from fastpoetry.listening.endpoint import parseEndpoint, removeLock
+from fastpoetry.text import explain
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0

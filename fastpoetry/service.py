@@ -12,8 +12,9 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from fastpoetry.error import PoemError, printable
+from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
+from fastpoetry.text import printable
 
 
 def openPoem(path: str) -> BinaryIO:

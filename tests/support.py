@@ -17,8 +17,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from fastpoetry.connection.kernel import Progress
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.kernel import Progress
 from fastpoetry.protocol import PoetryFactory
 
 
@@ -161,7 +161,7 @@ class PretendedSocket:
     @classmethod
     def progress(cls, fd: int) -> Progress:
         """
-        What L{fastpoetry.kernel.progress} would say.
+        What L{fastpoetry.connection.kernel.progress} would say.
         """
         self = cls._all[fd]
         return Progress(len(self.taken), len(self.held), self.broken)

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.arguments}.
+Tests of L{fastpoetry.commands.arguments}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
-from fastpoetry.arguments import Options, makeParser, parse
+from fastpoetry.commands.arguments import Options, makeParser, parse
 from tests.support import Reactor
 
 # What is given; what the one sentence says.

@@ -31,6 +31,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from fastpoetry.address import clientEndpoint, parseAddress
 from fastpoetry.client import (
     PoetryCancelledError,
     PoetryConnectError,
@@ -38,9 +39,7 @@ from fastpoetry.client import (
     PoetryFetchError,
     PoetryTimeoutError,
     PoetryTooLongError,
-    clientEndpoint,
     getPoetry,
-    parseAddress,
 )
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource

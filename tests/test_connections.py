@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.connections}.
+Tests of L{fastpoetry.connection.connections}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connections import Connections
+from fastpoetry.connection.connections import Connections
 
 
 class ConnectionsTests(SynchronousTestCase):

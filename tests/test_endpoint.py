@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.endpoint}.
+Tests of L{fastpoetry.listening.endpoint}.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry import endpoint
-from fastpoetry.endpoint import parseEndpoint, removeLock
-from fastpoetry.error import ListenError, explain
+from fastpoetry.error import ListenError
+from fastpoetry.listening import endpoint
+from fastpoetry.listening.endpoint import parseEndpoint, removeLock
+from fastpoetry.text import explain
 from tests.support import Reactor
 
 MALFORMED = ["", "tcp", "tcp:ab", "bogus:1", "tcp:1:interface=::", "tcp:1:colour=red"]

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.getpoetry}.
+Tests of L{fastpoetry.commands.getpoetry}.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import LogBeginner, Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from fastpoetry import getpoetry
-from fastpoetry.getpoetry import BROKEN_PIPE, main, run
-from fastpoetry.terminal import INTERVAL
+from fastpoetry.commands import getpoetry
+from fastpoetry.commands.getpoetry import BROKEN_PIPE, main, run
+from fastpoetry.commands.terminal import INTERVAL
 from tests.test_client import ClientReactor, ClientTestCase
 from tests.test_terminal import Errors
 

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry import __version__
 from tests.processes import DEADLINE, POEM, ROOT, Ground, findCommand
 
-COMMAND = [sys.executable, "-c", "from fastpoetry.getpoetry import run; run()"]
+COMMAND = [sys.executable, "-c", "from fastpoetry.commands.getpoetry import run; run()"]
 
 # More than the kernels of both sides and a pipe hold.
 LONG = b"".join(b"verse %d\n" % number for number in range(1_000_000))

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.kernel}, on real sockets.
+Tests of L{fastpoetry.connection.kernel}, on real sockets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.kernel import Progress, isClosed, progress, setReset
+from fastpoetry.connection.kernel import Progress, isClosed, progress, setReset
 
 
 class ProgressTests(SynchronousTestCase):

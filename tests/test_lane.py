@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import lane
-from fastpoetry.delivery import LINGER
-from fastpoetry.kernel import Progress
+from fastpoetry.connection.delivery import LINGER
+from fastpoetry.connection.kernel import Progress
 from fastpoetry.lane import NAMES, SMALL, TICK, FastLane
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, noSpace

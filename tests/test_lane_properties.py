@@ -27,7 +27,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from fastpoetry import lane
-from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
+from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
 from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.lane import SMALL, TICK
 from fastpoetry.protocol import PoetryFactory

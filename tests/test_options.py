@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.options}.
+Tests of L{fastpoetry.commands.options}.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
-from fastpoetry.delivery import DeliveryFactory
-from fastpoetry.options import ListenerOptions
+from fastpoetry.commands.options import ListenerOptions
+from fastpoetry.connection.delivery import DeliveryFactory
 
 # What is given; what the one sentence says.
 REFUSED = {

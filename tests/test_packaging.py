@@ -18,7 +18,11 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "twisted/plugins/fastpoetry_plugin.py"
 COPIED_PLUGIN = "twisted/plugins/copied_plugin.py"
-MODULES = sorted(f"fastpoetry/{path.name}" for path in ROOT.glob("fastpoetry/*.py"))
+MODULES = sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "fastpoetry").rglob("*.py")
+)
+    str(path.relative_to(ROOT)) for path in ROOT.glob("fastpoetry/**/*.py")
+)
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 # Something that only the copy has, so that no other installation is taken for it.

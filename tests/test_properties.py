@@ -1,6 +1,6 @@
 """
-Properties of L{fastpoetry.protocol} and L{fastpoetry.accept} that hold whatever
-happens, in whatever order: Hypothesis chooses what happens.
+Properties of L{fastpoetry.protocol} and L{fastpoetry.listening.acceptor} that hold
+whatever happens, in whatever order: Hypothesis chooses what happens.
 
 Every run of these tests is the same as the last.  For a long run, which is
 different each time, say how many examples of each property it is to try::
@@ -25,12 +25,12 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry import accept
-from fastpoetry.accept import FOR_PORT, RESERVE, Acceptor
-from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
+from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
+from fastpoetry.listening import acceptor as acceptorModule
+from fastpoetry.listening.acceptor import FOR_PORT, RESERVE, Acceptor
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests import test_accept
+from tests import test_acceptor
 from tests.support import Reactor, StaticSource, Wire
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -541,7 +541,7 @@ class Listener:
         self.limit = limit
         self.readers: list[socket.socket] = []
         self.waiting = 0
-        self.factory = test_accept.CountedFactory()
+        self.factory = test_acceptor.CountedFactory()
         self.connections = self.factory.connections
         self.port = Port(0, self.factory, interface="127.0.0.1", reactor=reactor)
         self.port.startListening()
@@ -647,8 +647,8 @@ class AcceptorProperties(SynchronousTestCase):
         never more connections than there is room for, a reader who comes in time
         is never refused, and readers are let in whenever there is room.
         """
-        self.patch(accept, "descriptorLimit", lambda: RESERVE + descriptors)
-        self.patch(accept, "TURN", 3)
+        self.patch(acceptorModule, "descriptorLimit", lambda: RESERVE + descriptors)
+        self.patch(acceptorModule, "TURN", 3)
         self.descriptors = descriptors
         self.reactor = Reactor()
         self.listeners = [Listener(self.reactor, limit)]

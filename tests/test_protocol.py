@@ -18,10 +18,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from fastpoetry.connections import peerName
-from fastpoetry.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
-from fastpoetry.kernel import Progress
+from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
+from fastpoetry.connection.kernel import Progress
 from fastpoetry.protocol import PoetryFactory
+from fastpoetry.text import peerName
 from tests.support import Reactor, StaticSource, Wire
 
 POEM = b"one\r\ntwo\0\xff\n" * 10

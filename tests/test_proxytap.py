@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.proxytap}.
+Tests of L{fastpoetry.commands.proxytap}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.plugin import getPlugins
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry import proxytap
+from fastpoetry.commands import proxytap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.proxy import ProxyService
 

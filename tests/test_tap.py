@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.tap}, and of the plugin that leads to it.
+Tests of L{fastpoetry.commands.tap}, and of the plugin that leads to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import tap
+from fastpoetry.commands import tap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.terminal}.
+Tests of L{fastpoetry.commands.terminal}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.terminal import INTERVAL, Terminal, sizeText
+from fastpoetry.commands.terminal import INTERVAL, Terminal, sizeText
 
 
 class Errors(io.StringIO):

@@ -28,17 +28,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from fastpoetry.delivery import DOSE, DOSE_PAUSE
+from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.transform import (
-    LINGER,
     TRANSFORMS,
-    TransformError,
     TransformFactory,
-    TransformProxy,
     TransformService,
     UnknownTransform,
 )
+from fastpoetry.transformclient import LINGER, TransformError, TransformProxy
 from tests.support import Reactor, Wire
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"

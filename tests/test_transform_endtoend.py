@@ -19,12 +19,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from fastpoetry.transform import (
-    TransformError,
-    TransformFactory,
-    TransformProxy,
-    TransformService,
-)
+from fastpoetry.transform import TransformFactory, TransformService
+from fastpoetry.transformclient import TransformError, TransformProxy
 from tests.processes import DEADLINE, ROOT, Ground, Server, connect, readAll
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.transformtap}, and of the plugin that leads to it.
+Tests of L{fastpoetry.commands.transformtap}, and of the plugin that leads to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import transformtap
+from fastpoetry.commands import transformtap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.transform import TRANSFORMS, TransformService

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.transport}.
+Tests of L{fastpoetry.connection.transport}.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.accept import UNSENT
-from fastpoetry.transport import SENT_AT_ONCE, EndedTransport, PoetryTransport
+from fastpoetry.connection.transport import (
+    SENT_AT_ONCE,
+    EndedTransport,
+    PoetryTransport,
+)
+from fastpoetry.listening.acceptor import UNSENT
 from tests.support import PretendedSocket
 
 

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.values}.
+Tests of L{fastpoetry.commands.values}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.values import count, seconds, timeout
+from fastpoetry.commands.values import count, seconds, timeout
 
 
 class ValuesTests(SynchronousTestCase):

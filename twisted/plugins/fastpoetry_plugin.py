@@ -7,21 +7,21 @@ from twisted.application.service import ServiceMaker
 
 fastpoetry = ServiceMaker(
     "fastpoetry",
-    "fastpoetry.tap",
+    "fastpoetry.commands.tap",
     "Serve a poem to whoever connects.",
     "fastpoetry",
 )
 
 poetryProxy = ServiceMaker(
     "poetry-proxy",
-    "fastpoetry.proxytap",
+    "fastpoetry.commands.proxytap",
     "Serve the poem of another server, and keep it.",
     "poetry-proxy",
 )
 
 poetryTransform = ServiceMaker(
     "poetry-transform",
-    "fastpoetry.transformtap",
+    "fastpoetry.commands.transformtap",
     "Transform the poems that clients send.",
     "poetry-transform",
 )

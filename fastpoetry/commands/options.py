@@ -10,11 +10,11 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
 
 from fastpoetry import __version__
-from fastpoetry.delivery import DeliveryFactory
-from fastpoetry.endpoint import parseEndpoint
+from fastpoetry.commands.values import count, seconds, timeout
+from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.error import FastPoetryError
+from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.server import PoetryServer
-from fastpoetry.values import count, seconds, timeout
 
 DEFAULT_PORT = 10000
 
@@ -47,7 +47,7 @@ def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
 
     @param option: its name.
 
-    @param parse: one of L{fastpoetry.values}.
+    @param parse: one of L{fastpoetry.commands.values}.
 
     @return: what does the same, but raises L{usage.UsageError}.
     """

@@ -7,9 +7,9 @@ from __future__ import annotations
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
+from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.daemon import DaemonService
 from fastpoetry.error import FastPoetryError
-from fastpoetry.options import ListenerOptions
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.service import PoetryService, openPoem
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.delivery import DeliveryFactory
+from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.lane import FastLane
 from fastpoetry.protocol import PoetryFactory
 

@@ -21,8 +21,9 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry import kernel
-from fastpoetry.connections import Connections, peerName
+from fastpoetry.connection import kernel
+from fastpoetry.connection.connections import Connections
+from fastpoetry.text import peerName
 
 # How many looks at a reader's progress fit in one deadline: it is found out to
 # have stalled at most a quarter of the deadline too late.

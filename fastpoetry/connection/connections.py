@@ -6,25 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol
-
-
-def peerName(address: IAddress | None) -> str:
-    """
-    Name a peer for the log.
-
-    @return: C{HOST:PORT}, with brackets around an IPv6 host, or for something
-        else than TCP, what its address calls itself.
-    """
-    if isinstance(address, UNIXAddress) and not address.name:
-        return "a reader of this machine"
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None:
-        return str(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Connections:

@@ -10,8 +10,9 @@ from twisted.internet.tcp import Server
 
 # How many bytes of a larger poem go to the kernel at once.  Larger pieces fall out of
 # the processor's cache before the reader has them; and with as many as the kernel
-# holds unsent, which is Twisted's 128 KiB (see L{fastpoetry.accept.UNSENT}), it would
-# wait for the next until it has nothing left.
+# holds unsent, which is Twisted's 128 KiB (see
+# L{fastpoetry.listening.acceptor.UNSENT}), it would wait for the next until it has
+# nothing left.
 SENT_AT_ONCE = 112 * 1024
 
 

@@ -32,9 +32,9 @@ from twisted.logger import (
 )
 from zope.interface import provider
 
-from fastpoetry.arguments import Options, parse
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
-from fastpoetry.terminal import Terminal
+from fastpoetry.commands.arguments import Options, parse
+from fastpoetry.commands.terminal import Terminal
 
 # What the shell makes of a process that ended because nobody reads its output.
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -146,7 +146,7 @@ class GetPoetry:
 
     async def _transform(self, endpoint: IStreamClientEndpoint, poem: bytes) -> bytes:
         # Loaded only by those who want it.
-        from fastpoetry.transform import TransformError, TransformProxy
+        from fastpoetry.transformclient import TransformError, TransformProxy
 
         options = self._options
         assert options.transform is not None

@@ -12,8 +12,8 @@ from typing import Any, TextIO
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from fastpoetry import __version__
-from fastpoetry.client import clientEndpoint
-from fastpoetry.values import count, timeout
+from fastpoetry.address import clientEndpoint
+from fastpoetry.commands.values import count, timeout
 
 EPILOG = """\
 An address may also be a Twisted endpoint description, such as
@@ -31,7 +31,7 @@ in the options.
 
 def number(parse: Callable[[str], float]) -> Callable[[str], float]:
     """
-    @param parse: one of L{fastpoetry.values}.
+    @param parse: one of L{fastpoetry.commands.values}.
 
     @return: what does the same, but raises L{argparse.ArgumentTypeError}, of which
         alone argparse prints what it says.

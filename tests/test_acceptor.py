@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.accept}.
+Tests of L{fastpoetry.listening.acceptor}.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import accept
-from fastpoetry.accept import (
+from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.lane import TICK
+from fastpoetry.listening import acceptor as acceptorModule
+from fastpoetry.listening.acceptor import (
     FOR_PORT,
     PAUSE,
     RESERVE,
@@ -30,8 +32,6 @@ from fastpoetry.accept import (
     Acceptor,
     descriptorLimit,
 )
-from fastpoetry.delivery import DeliveryFactory
-from fastpoetry.lane import TICK
 from fastpoetry.protocol import PoetryFactory
 from tests.support import StaticSource, noSpace
 
@@ -216,7 +216,7 @@ class AcceptorTests(SynchronousTestCase):
         """
         A rush of readers leaves those who are in already their turn.
         """
-        self.patch(accept, "TURN", 4)
+        self.patch(acceptorModule, "TURN", 4)
         acceptor = self.listen(50)
         self.connect(6)
         acceptor.doRead()
@@ -245,7 +245,7 @@ class AcceptorTests(SynchronousTestCase):
         A limit of its own gives a port no descriptors that the process has not:
         the port by itself would close what it accepts then.
         """
-        self.patch(accept, "descriptorLimit", lambda: RESERVE + FOR_PORT + 3)
+        self.patch(acceptorModule, "descriptorLimit", lambda: RESERVE + FOR_PORT + 3)
         self.assertEqual(self.listen(50)._room(), 3)
 
     def test_shareShrinks(self) -> None:
@@ -254,7 +254,7 @@ class AcceptorTests(SynchronousTestCase):
         opened, lets nobody in until it has fewer.
         """
         limit = RESERVE + 2 * (2 + FOR_PORT)
-        self.patch(accept, "descriptorLimit", lambda: limit)
+        self.patch(acceptorModule, "descriptorLimit", lambda: limit)
         acceptor = self.listen(None)
         reactor, factory = self.reactor, self.factory
         self.connect(4 + FOR_PORT)
@@ -270,7 +270,7 @@ class AcceptorTests(SynchronousTestCase):
         """
         However few descriptors there are, a reader is served.
         """
-        self.patch(accept, "descriptorLimit", lambda: RESERVE // 2)
+        self.patch(acceptorModule, "descriptorLimit", lambda: RESERVE // 2)
         acceptor = self.listen(None)
         self.assertEqual(acceptor._room(), 1)
 
@@ -287,7 +287,7 @@ class AcceptorTests(SynchronousTestCase):
         Who waits already when the port is about to close is let in first, as
         far as there is room; after that nobody is.
         """
-        self.patch(accept, "TURN", 2)
+        self.patch(acceptorModule, "TURN", 2)
         acceptor = self.listen(7)
         self.connect(9)
         acceptor.stop()
@@ -299,7 +299,7 @@ class AcceptorTests(SynchronousTestCase):
         """
         Who waits is let in also when those before have gone by now.
         """
-        self.patch(accept, "TURN", 2)
+        self.patch(acceptorModule, "TURN", 2)
         acceptor, _ = self.listenWithLane(10)
         reset = struct.pack("ii", 1, 0)
         for reader in self.connect(2):
@@ -335,8 +335,8 @@ class AcceptorTests(SynchronousTestCase):
         """
         Others who come all the while do not keep a stop from its end.
         """
-        self.patch(accept, "BACKLOG", 4)
-        self.patch(accept, "TURN", 2)
+        self.patch(acceptorModule, "BACKLOG", 4)
+        self.patch(acceptorModule, "TURN", 2)
         acceptor = self.listen(50)
         self.connect(2)
         doRead = acceptor.doRead

@@ -7,15 +7,15 @@ from __future__ import annotations
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
+from fastpoetry.commands.options import ListenerOptions, named
+from fastpoetry.commands.values import count
 from fastpoetry.daemon import DaemonService
-from fastpoetry.options import ListenerOptions, named
 from fastpoetry.transform import (
     MAX_REQUEST,
     TRANSFORMS,
     TransformFactory,
     TransformService,
 )
-from fastpoetry.values import count
 
 
 class Options(ListenerOptions):

@@ -7,12 +7,12 @@ from __future__ import annotations
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
-from fastpoetry.client import clientEndpoint
+from fastpoetry.address import clientEndpoint
+from fastpoetry.commands.options import ListenerOptions, named
+from fastpoetry.commands.values import count, seconds
 from fastpoetry.daemon import DaemonService
-from fastpoetry.options import ListenerOptions, named
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import MAX_LENGTH, ProxyService
-from fastpoetry.values import count, seconds
 
 
 class Options(ListenerOptions):

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.error}.
+Tests of L{fastpoetry.text}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted.internet.error import (
 from twisted.python.filepath import UnlistableError
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.error import explain
+from fastpoetry.text import explain
 
 
 class ExplainTests(SynchronousTestCase):

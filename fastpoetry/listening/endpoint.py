@@ -18,7 +18,8 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
-from fastpoetry.error import ListenError, explain
+from fastpoetry.error import ListenError
+from fastpoetry.text import explain
 
 
 def parseEndpoint(

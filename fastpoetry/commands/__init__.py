@@ -1,0 +1,3 @@
+"""
+What is typed: the options of each command, and what they ask for.
+"""

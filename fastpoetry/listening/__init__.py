@@ -1,0 +1,3 @@
+"""
+From the description of an endpoint to readers that are let in.
+"""
