@@ -21,8 +21,6 @@ COPIED_PLUGIN = "twisted/plugins/copied_plugin.py"
 MODULES = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "fastpoetry").rglob("*.py")
 )
-    str(path.relative_to(ROOT)) for path in ROOT.glob("fastpoetry/**/*.py")
-)
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 # Something that only the copy has, so that no other installation is taken for it.
