@@ -20,6 +20,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 from fastpoetry.address import addressOf, hostEndpoint
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.text import explain
 
 
@@ -106,6 +107,7 @@ def getPoetry(
     """
     if reactor is None:
         from twisted.internet import reactor
+    reactor = maybeGlobalReactor(reactor)
     if isinstance(endpoint, tuple):
         endpoint = hostEndpoint(reactor, *endpoint, connectTimeout)
     client = _PoetryClient(addressOf(endpoint), timeout, maxLength, received, reactor)

@@ -15,6 +15,7 @@ from twisted.application.service import IService, IServiceCollection, Service
 from twisted.logger import Logger
 from zope.interface import Interface
 
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import IAbortable, IReloadable
 
@@ -59,9 +60,7 @@ class DaemonService(Service):
         """
         @param reactor: by default the global one.
         """
-        if reactor is None:
-            from twisted.internet import reactor
-        self.reactor = reactor
+        self.reactor: Any = maybeGlobalReactor(reactor)
 
     def privilegedStartService(self) -> None:
         """

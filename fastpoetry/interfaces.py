@@ -5,17 +5,13 @@ What the parts of this package know of one another.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
 
 class IPoetrySource(Interface):
     """
     Something that has a poem.  It does not know who asks, or over what.
     """
-
-    poem: bytes | None = Attribute(
-        "The poem, if it is at hand; C{None} if it is to be asked for."
-    )
 
     def getPoem() -> bytes | Deferred[bytes]:
         """

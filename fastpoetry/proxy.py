@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from fastpoetry.address import clientEndpoint
 from fastpoetry.client import PoetryFetchError, getPoetry
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 
@@ -66,14 +67,12 @@ class ProxyService(Service):
 
         @param reactor: the clock, and what connects; by default the global reactor.
         """
-        if reactor is None:
-            from twisted.internet import reactor
         self.upstream = upstream
         self.maxAge = maxAge
         self.timeout = timeout
         self.connectTimeout = connectTimeout
         self.maxLength = maxLength
-        self.reactor: Any = reactor
+        self.reactor: Any = maybeGlobalReactor(reactor)
         self._waiting: dict[Deferred[bytes], None] = {}
 
     def startService(self) -> None:
@@ -97,9 +96,9 @@ class ProxyService(Service):
             can be cancelled: when the last one is, so is the fetch.  It fails with
             a L{fastpoetry.client.PoetryFetchError}.
         """
-        poem = self.poem
-        if poem is not None:
-            return poem
+        if self._isFresh():
+            assert self._poem is not None  # it came
+            return self._poem
         if not self.running:
             reason = "the proxy has stopped"
             return fail(PoetryFetchError(str(self.upstream), reason, 0))
@@ -117,17 +116,11 @@ class ProxyService(Service):
             self._fetch.addCallbacks(self._keep, self._makeDo).addBoth(self._serve)
         return waiting
 
-    @property
-    def poem(self) -> bytes | None:
-        """
-        @see: L{IPoetrySource.poem}
-
-        @return: the poem, if there is a fresh one.
-        """
+    def _isFresh(self) -> bool:
         if self._fetchedAt is None:
-            return None
-        age = self.reactor.seconds() - self._fetchedAt
-        return self._poem if self.maxAge is None or age < self.maxAge else None
+            return False
+        age: float = self.reactor.seconds() - self._fetchedAt
+        return self.maxAge is None or age < self.maxAge
 
     def _leave(self, waiting: Deferred[bytes]) -> None:
         self._waiting.pop(waiting, None)

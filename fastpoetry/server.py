@@ -16,14 +16,16 @@ from twisted.internet.defer import (
     maybeDeferred,
 )
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.connection import kernel
+from fastpoetry.connection.connections import Connections
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable
 from fastpoetry.listening.acceptor import Acceptor
@@ -51,7 +53,7 @@ class PoetryServer(Service):
     def __init__(
         self,
         description: str,
-        factory: DeliveryFactory,
+        factory: IProtocolFactory,
         maxConnections: int | None = None,
         grace: float = 30.0,
         reusePort: bool = False,
@@ -73,14 +75,12 @@ class PoetryServer(Service):
 
         @param reactor: by default the global one.
         """
-        if reactor is None:
-            from twisted.internet import reactor
         self.description = description
         self.factory = factory
         self.maxConnections = maxConnections
         self.grace = grace
         self.reusePort = reusePort
-        self.reactor = reactor
+        self.reactor: Any = maybeGlobalReactor(reactor)
 
     def privilegedStartService(self) -> None:
         """
@@ -101,11 +101,16 @@ class PoetryServer(Service):
             reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
-        if isinstance(port, Port):
-            self._acceptor = Acceptor(
-                port, self.factory, self.maxConnections, self.reactor
-            )
+        if kernel.TELLS and isinstance(port, Port):
+            self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
             self._acceptor.start()
+        else:
+            self._log.warn(
+                "this system has no epoll or no TCP_INFO: on {description} there is no "
+                "limit, a stop cuts who is in flight, and a poem that is cut may end "
+                "as if it were whole",
+                description=self.description,
+            )
 
     def startService(self) -> None:
         """
@@ -131,7 +136,6 @@ class PoetryServer(Service):
             return
         if self._acceptor is not None:
             self._acceptor.stop()
-            self._acceptor = None
         try:
             yield maybeDeferred(port.stopListening)
         except OSError as error:  # a UNIX socket that is gone, or not ours to remove
@@ -140,17 +144,19 @@ class PoetryServer(Service):
                 description=self.description,
                 reason=error.strerror,
             )
-        yield self._drain()
+        if self._acceptor is not None and self._acceptor.connections:
+            yield self._drain(self._acceptor.connections)
+        self._acceptor = None
 
     @inlineCallbacks
-    def _drain(self) -> Generator[Deferred[Any], Any, None]:
-        connections = self.factory.connections
-        if not connections:
-            return
-        self._report()
-        report = LoopingCall(self._report)
+    def _drain(self, connections: Connections) -> Generator[Deferred[Any], Any, None]:
+        report = LoopingCall(
+            lambda: self._log.info(
+                "stopping, readers in flight: {count}", count=len(connections)
+            )
+        )
         report.clock = self.reactor
-        report.start(REPORT, now=False)
+        report.start(REPORT)
         try:
             yield connections.whenNone().addTimeout(self.grace, self.reactor)
         except TimeoutError:
@@ -159,15 +165,10 @@ class PoetryServer(Service):
                 count=len(connections),
                 grace=self.grace,
             )
-            self.abort()
+            connections.abort()
             yield connections.whenNone()
         finally:
             report.stop()
-
-    def _report(self) -> None:
-        self._log.info(
-            "stopping, readers in flight: {count}", count=len(self.factory.connections)
-        )
 
     def abort(self) -> None:
         """
@@ -175,7 +176,8 @@ class PoetryServer(Service):
         when there was no stop, since the process has failed to start, remove a
         UNIX socket that was made here.
         """
-        self.factory.connections.abort()
+        if self._acceptor is not None:
+            self._acceptor.connections.abort()
         if self.port is not None and self.description.startswith("unix:"):
             port: Any = self.port
             self.port = None

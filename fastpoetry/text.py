@@ -59,9 +59,10 @@ def peerName(address: IAddress | None) -> str:
     @return: C{HOST:PORT}, with brackets around an IPv6 host, or for something
         else than TCP, what its address calls itself.
     """
+    host = getattr(address, "host", None)
+    if host is not None:
+        port = address.port  # type: ignore[union-attr]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(address, UNIXAddress) and not address.name:
         return "a reader of this machine"
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None:
-        return str(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(address)

@@ -23,7 +23,6 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.connection import kernel
 from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.text import peerName
@@ -249,13 +248,10 @@ class TransformFactory(DeliveryFactory):
         timeout: float = 60.0,
         maxLength: int = MAX_REQUEST,
         reactor: Any = None,
-        progress: Callable[[int], kernel.Progress] = kernel.progress,
     ) -> None:
         """
         @param reactor: the clock; by default the global reactor.
-
-        @param progress: how to ask the kernel about a descriptor.
         """
-        super().__init__(timeout, reactor, progress)
+        super().__init__(timeout, reactor)
         self.service = service
         self.maxLength = maxLength

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.text import explain
 from fastpoetry.transform import OneNetstring
 
@@ -141,13 +142,11 @@ class TransformProxy:
 
         @param reactor: the clock; by default the global reactor.
         """
-        if reactor is None:
-            from twisted.internet import reactor
         self._endpoint = endpoint
         self._timeout = timeout
         self._connectTimeout = connectTimeout
         self._maxLength = maxLength
-        self._reactor: Any = reactor
+        self._reactor: Any = maybeGlobalReactor(reactor)
 
     def xform(self, name: str, poem: bytes) -> Deferred[bytes]:
         """

@@ -6,20 +6,24 @@ are played by the test.
 from __future__ import annotations
 
 import errno
+import itertools
+import select
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any, ClassVar
-from weakref import WeakValueDictionary
 
-from twisted.internet import tcp
-from twisted.internet.error import ConnectionDone
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.connection.kernel import Progress
+from fastpoetry.connection.connections import Connections
+from fastpoetry.connection.delivery import TICK
+from fastpoetry.connection.transport import Transport
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.protocol import PoetryFactory
+
+# States of a TCP connection (include/net/tcp_states.h).
+ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE, LAST_ACK = 1, 4, 5, 7, 9
 
 
 @implementer(IPoetrySource)
@@ -61,7 +65,7 @@ class Reactor(MemoryReactorClock):
 
 class PretendedSocket:
     """
-    A connected stream socket, which behaves as one of Linux does.
+    A connected TCP socket, which behaves as one of Linux does.
 
     @ivar capacity: how many bytes the kernel holds for the reader.
 
@@ -80,10 +84,14 @@ class PretendedSocket:
     @ivar broken: whether the reader has reset the connection.
     """
 
-    _all: ClassVar[WeakValueDictionary[int, PretendedSocket]] = WeakValueDictionary()
+    family = int(socket.AF_INET)
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1000)
 
-    def __init__(self, capacity: int) -> None:
-        self._all[id(self)] = self
+    def __init__(self, capacity: int, resets: bool = False) -> None:
+        """
+        @param resets: whether its close is a reset to begin with.
+        """
+        self._number = next(self._numbers)
         self.capacity = capacity
         self.held = bytearray()
         self.taken = bytearray()
@@ -91,7 +99,7 @@ class PretendedSocket:
         self.heard = 0
         self.end: str | None = None
         self.broken = False
-        self._lingers = True
+        self._lingers = not resets
         self._cut = False
 
     @property
@@ -104,8 +112,20 @@ class PretendedSocket:
             return "reset"
         return "clean" if self.end and not self.held else None
 
+    @property
+    def state(self) -> int:
+        """
+        The state of the connection (tcp_states.h).
+        """
+        hasEnded = b"" in self.said
+        if self.broken or (self.end and hasEnded and not self.held):
+            return CLOSE
+        if self.end and not hasEnded:
+            return FIN_WAIT1 if self.held else FIN_WAIT2
+        return LAST_ACK if self.end else ESTABLISHED
+
     def fileno(self) -> int:
-        return id(self)
+        return self._number
 
     def setblocking(self, flag: bool) -> None:
         pass
@@ -113,6 +133,10 @@ class PretendedSocket:
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
             self._lingers = value != struct.pack("ii", 1, 0)
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        info = struct.pack("=B119xQ", self.state, len(self.taken))
+        return info[:size]
 
     def recv(self, size: int) -> bytes:
         if self.said:
@@ -126,13 +150,13 @@ class PretendedSocket:
             return data
         if self.broken:
             raise OSError(errno.ECONNRESET, "reset")
-        raise OSError(errno.EWOULDBLOCK, "nothing there")
+        raise BlockingIOError(errno.EWOULDBLOCK, "nothing there")
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: bytes, flags: int = 0) -> int:
         if self.broken:
             raise OSError(errno.EPIPE, "reset")
         if self.capacity <= len(self.held) and data:
-            raise OSError(errno.EWOULDBLOCK, "full")
+            raise BlockingIOError(errno.EWOULDBLOCK, "full")
         part = bytes(data[: self.capacity - len(self.held)])
         self.held += part
         return len(part)
@@ -144,7 +168,8 @@ class PretendedSocket:
 
     def close(self) -> None:
         # The kernel resets what is closed with input unread.
-        if self.broken or not self._lingers or any(self.said):
+        isClosed = not self.broken and self.state == CLOSE
+        if not isClosed and (self.broken or not self._lingers or any(self.said)):
             self.reset()
         else:
             self.end = "clean"
@@ -158,35 +183,101 @@ class PretendedSocket:
         self.held.clear()
         self.end = "reset"
 
-    @classmethod
-    def progress(cls, fd: int) -> Progress:
+
+class PretendedEpoll:
+    """
+    An C{epoll} of pretended sockets.
+    """
+
+    def __init__(self) -> None:
+        self.sockets: dict[int, PretendedSocket] = {}
+        self.masks: dict[int, int] = {}
+
+    def register(self, fd: int, mask: int) -> None:
         """
-        What L{fastpoetry.connection.kernel.progress} would say.
+        Wait for these events of a socket.
         """
-        self = cls._all[fd]
-        return Progress(len(self.taken), len(self.held), self.broken)
+        if fd in self.masks:
+            raise FileExistsError(errno.EEXIST, "registered")
+        self.masks[fd] = mask
+
+    def modify(self, fd: int, mask: int) -> None:
+        """
+        Wait for other events of it.
+        """
+        if fd not in self.masks:
+            raise FileNotFoundError(errno.ENOENT, "not registered")
+        self.masks[fd] = mask
+
+    def unregister(self, fd: int) -> None:
+        """
+        Wait for nothing.
+        """
+        if self.masks.pop(fd, None) is None:
+            raise FileNotFoundError(errno.ENOENT, "not registered")
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """
+        @return: the events that there are.
+        """
+        events = []
+        for fd, mask in self.masks.items():
+            one = self.sockets[fd]
+            found = 0
+            if one.said or one.broken:
+                found |= select.EPOLLIN
+            if one.capacity > len(one.held) or one.broken:
+                found |= select.EPOLLOUT
+            found &= mask
+            if one.broken or (one.end and b"" in one.said):
+                found |= select.EPOLLHUP
+            if found:
+                events.append((fd, found))
+        return events
+
+    def close(self) -> None:
+        """
+        Forget all of them.
+        """
+        assert not self.masks, self.masks
+
+    def fileno(self) -> int:
+        return -1
 
 
 class Wire:
     """
-    A connection to a factory, over Twisted's own transport and a pretended
-    socket.
+    A connection to a factory, over one of our transports and a pretended socket.
+
+    @ivar gone: whether the server has let go of the connection.
     """
 
-    def __init__(self, factory: PoetryFactory, capacity: int = 2**20) -> None:
+    def __init__(
+        self,
+        factory: Any,
+        capacity: int = 2**20,
+        connections: Connections | None = None,
+    ) -> None:
+        """
+        @param connections: to whom it belongs; by default to some of its own.
+        """
         self.reactor: Any = factory.reactor
-        self.socket = PretendedSocket(capacity)
-        factory.progress = PretendedSocket.progress
-        self.protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
-        self.transport: Any = tcp.Server(
+        self.connections: Any = connections
+        if connections is None:
+            self.connections = Connections(self.reactor, PretendedEpoll())
+        self.socket = PretendedSocket(capacity, resets=True)
+        self.connections._epoll.sockets[self.socket.fileno()] = self.socket
+        peer = IPv4Address("TCP", "192.0.2.1", 4321)
+        self.protocol: Any = factory.buildProtocol(peer)
+        self.transport: Any = Transport(
             self.socket,  # type: ignore[arg-type]
             self.protocol,
-            ("192.0.2.1", 4321),
-            tcp.Port(0, factory, reactor=self.reactor),
-            0,
-            self.reactor,
+            peer,
+            self.connections,
         )
-        self.protocol.makeConnection(self.transport)
+        self.connections.begin(self.transport)
+        if connections is None:
+            self.connections.close()
         self.turn()
 
     @property
@@ -196,32 +287,23 @@ class Wire:
         """
         return bool(self.transport.disconnected)
 
+    @property
+    def isReading(self) -> bool:
+        """
+        Whether the server reads what the reader sends.
+        """
+        return bool(self.transport.waits & select.EPOLLIN)
+
     def turn(self) -> None:
         """
         Let the reactor write and read as long as there is something to do.
         """
-        busy = True
-        while busy and not self.gone:
-            busy = False
-            if self.transport in self.reactor.getWriters():
-                before = len(self.socket.held)
-                self._finish(self.transport.doWrite(), False)
-                busy = not self.gone and len(self.socket.held) > before
-            readable = self.socket.said or self.socket.broken
-            if readable and self.transport in self.reactor.getReaders():
-                self._finish(self.transport.doRead(), True)
-                busy = True
+        turns = 0
+        while self.connections._epoll.poll(0):
+            self.connections.doRead()
+            turns += 1
+            assert turns < 10_000, "it spins"
         self.reactor.advance(0)
-
-    def _finish(self, why: Exception | None, isRead: bool) -> None:
-        # What PosixReactorBase._disconnectSelectable does.
-        if why is not None:
-            self.reactor.removeReader(self.transport)
-            if isRead and isinstance(why, ConnectionDone):
-                self.transport.readConnectionLost(Failure(why))
-            else:
-                self.reactor.removeWriter(self.transport)
-                self.transport.connectionLost(Failure(why))
 
     def take(self, size: int | None = None) -> None:
         """
@@ -235,6 +317,14 @@ class Wire:
             self.turn()
             if size is not None or not self.socket.held:
                 break
+
+    def tick(self) -> None:
+        """
+        Two ticks pass, after which a delivery is checked at the latest.
+        """
+        for _ in range(2):
+            self.reactor.advance(TICK)
+            self.turn()
 
     def say(self, data: bytes) -> None:
         """

@@ -8,21 +8,24 @@ import gc
 import weakref
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import ISSLTransport, IUNIXTransport
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
-from fastpoetry.connection.kernel import Progress
+from fastpoetry.connection.delivery import (
+    CHECKS_PER_TIMEOUT,
+    FIN_TIMEOUT,
+    READ_PAUSE,
+    READ_QUOTA,
+    TICK,
+)
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.text import peerName
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import PretendedSocket, Reactor, StaticSource, Wire
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
 BIG = bytes(range(256)) * 4096
@@ -45,8 +48,8 @@ class ProtocolTests(SynchronousTestCase):
         """
         Every connection has an end, and takes everything with it.
         """
+        self.reactor.pump([TICK, TICK])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(len(self.factory.connections), 0)
         self.assertEqual(self.reactor.getReaders(), [])
         self.assertEqual(self.reactor.getWriters(), [])
 
@@ -66,6 +69,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(bytes(wire.socket.taken), POEM)
         self.assertEqual(wire.socket.end, "half")
         wire.halfClose()
+        wire.tick()
         self.assertEqual(wire.socket.end, "clean")
         self.assertTrue(wire.gone)
 
@@ -76,6 +80,7 @@ class ProtocolTests(SynchronousTestCase):
         wire = self.serve(b"")
         self.assertEqual((wire.socket.taken, wire.socket.end), (b"", "half"))
         wire.halfClose()
+        wire.tick()
         self.assertEqual(wire.socket.end, "clean")
 
     def test_log(self) -> None:
@@ -100,6 +105,7 @@ class ProtocolTests(SynchronousTestCase):
         wire.turn()
         wire.take()
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), POEM)
 
     def test_waitForThePoem(self) -> None:
@@ -115,6 +121,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertFalse(wire.gone)
         wire.take()
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), BIG)
 
     def test_leftBeforeThePoem(self) -> None:
@@ -162,6 +169,7 @@ class ProtocolTests(SynchronousTestCase):
             wire.take(5003)
         wire.take()
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
 
@@ -176,6 +184,7 @@ class ProtocolTests(SynchronousTestCase):
         wire.take()
         wire.say(b"still here")
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
 
@@ -188,15 +197,16 @@ class ProtocolTests(SynchronousTestCase):
         wire.socket.said = [b"x" * 65536] * 64
         wire.turn()
         while wire.socket.said:
-            self.assertNotIn(wire.transport, self.reactor.getReaders())
-            self.assertEqual(len(wire.socket.said) * 65536 % DOSE, 0)
+            self.assertFalse(wire.isReading)
+            self.assertEqual(len(wire.socket.said) * 65536 % READ_QUOTA, 0)
             doses += 1
-            self.reactor.advance(DOSE_PAUSE)
+            self.reactor.advance(READ_PAUSE)
             wire.turn()
-        self.assertEqual(doses, 64 * 65536 // DOSE - 1)
+        self.assertEqual(doses, 64 * 65536 // READ_QUOTA - 1)
         wire.take()
-        self.reactor.advance(DOSE_PAUSE)
+        self.reactor.advance(READ_PAUSE)
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), BIG)
 
     def test_goneInPause(self) -> None:
@@ -206,7 +216,7 @@ class ProtocolTests(SynchronousTestCase):
         wire = self.serve(BIG, capacity=1000)
         wire.socket.said = [b"x" * 65536] * 5
         wire.turn()
-        self.factory.connections.abort()
+        wire.connections.abort()
         wire.turn()
         self.assertEqual(wire.socket.end, "reset")
 
@@ -223,7 +233,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertFalse(wire.gone)
         wire.socket.taken += wire.socket.held
         wire.socket.held.clear()
-        self.reactor.advance(0.1)
+        self.reactor.pump([TICK] * 20)
         self.assertTrue(wire.gone)
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
@@ -253,7 +263,7 @@ class ProtocolTests(SynchronousTestCase):
         wire.reset()
         self.assertFalse(wire.gone)
         with capturedLogs() as events:
-            self.reactor.advance(0.1)
+            wire.tick()
         self.assertTrue(wire.gone)
         self.assertEqual(events, [])
 
@@ -264,9 +274,10 @@ class ProtocolTests(SynchronousTestCase):
         """
         wire = self.serve(POEM)
         wire.take()
-        self.reactor.advance(LINGER)
+        wire.tick()
+        self.reactor.advance(FIN_TIMEOUT - 2 * TICK)
         self.assertFalse(wire.gone)
-        self.reactor.advance(LINGER)
+        self.reactor.advance(2 * TICK)
         self.assertEqual(wire.socket.end, "clean")
 
     def test_lingerNeedsTheLastByte(self) -> None:
@@ -276,10 +287,10 @@ class ProtocolTests(SynchronousTestCase):
         wire = self.serve(POEM)
         for _ in range(len(POEM) - 1):
             wire.take(1)
-            self.reactor.advance(LINGER)
+            self.reactor.advance(FIN_TIMEOUT)
         self.assertFalse(wire.gone)
         wire.take()
-        self.reactor.pump([40.0 / LOOKS, LINGER])
+        self.reactor.pump([40.0 / CHECKS_PER_TIMEOUT, FIN_TIMEOUT])
         self.assertEqual(wire.socket.end, "clean")
 
     def test_stalled(self) -> None:
@@ -320,6 +331,7 @@ class ProtocolTests(SynchronousTestCase):
             wire.take(len(BIG) // 64)
             self.reactor.pump([1.0] * 39)
         wire.halfClose()
+        wire.tick()
         self.assertEqual(bytes(wire.socket.taken), BIG)
         self.assertEqual(wire.socket.end, "clean")
 
@@ -347,7 +359,7 @@ class ProtocolTests(SynchronousTestCase):
         wire = self.serve(BIG, capacity=1000)
         wire.socket.said = [b"x" * 65536] * 5
         wire.turn()
-        self.reactor.pump([DOSE_PAUSE, 10.0])
+        self.reactor.pump([READ_PAUSE, 10.0])
         wire.turn()
         protocol = weakref.ref(wire.protocol)
         wire.reset()
@@ -361,7 +373,7 @@ class ProtocolTests(SynchronousTestCase):
         A connection that is aborted in the middle ends in a reset.
         """
         wire = self.serve(BIG, capacity=1000)
-        self.factory.connections.abort()
+        wire.connections.abort()
         wire.turn()
         self.assertEqual(wire.socket.end, "reset")
 
@@ -375,17 +387,6 @@ class ProtocolTests(SynchronousTestCase):
         self.assertTrue(wire.gone)
         self.assertEqual(events, [])
 
-    def test_connections(self) -> None:
-        """
-        The factory knows its open connections.
-        """
-        wires = [self.serve(BIG, capacity=1000) for _ in range(3)]
-        self.assertEqual(
-            set(self.factory.connections), {wire.protocol for wire in wires}
-        )
-        for wire in wires:
-            wire.reset()
-
 
 @implementer(ISSLTransport)
 class TLSTransport(StringTransport):
@@ -393,39 +394,25 @@ class TLSTransport(StringTransport):
     As much of a TLS transport as the protocol uses.
     """
 
-    def fileno(self) -> int:
-        return -1
+    offset = 0
 
-
-@implementer(IUNIXTransport)
-class UNIXTransport(StringTransport):
-    """
-    As much of a UNIX transport as the protocol uses.
-    """
-
-    ended = False
-
-    def fileno(self) -> int:
-        return -1
-
-    def loseWriteConnection(self) -> None:
-        self.ended = True
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket = PretendedSocket(0)
 
 
 class OtherTransportTests(SynchronousTestCase):
     """
-    Tests of L{fastpoetry.protocol.PoetryProtocol} over TLS and UNIX sockets.
+    Tests of L{fastpoetry.protocol.PoetryProtocol} over TLS.
     """
 
-    def connect(self, kind: type[StringTransport] = TLSTransport) -> tuple[Any, Any]:
+    def connect(self) -> tuple[Any, Any]:
         """
         Connect a reader.
         """
         self.reactor = Reactor()
-        factory = PoetryFactory(
-            StaticSource(BIG), 40.0, self.reactor, lambda fd: Progress(0, 0)
-        )
-        transport = kind()
+        factory = PoetryFactory(StaticSource(BIG), 40.0, self.reactor)
+        transport = TLSTransport()
         protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
         protocol.makeConnection(transport)
         return protocol, transport
@@ -445,32 +432,16 @@ class OtherTransportTests(SynchronousTestCase):
         self.assertFalse(transport.disconnected)
         protocol.connectionLost()
 
-    def test_unix(self) -> None:
-        """
-        On a UNIX socket a poem goes in pieces, too, and ends as on TCP.
-        """
-        protocol, transport = self.connect(UNIXTransport)
-        while transport.producer is not None:
-            self.assertFalse(transport.ended)
-            transport.producer.resumeProducing()
-        self.assertEqual(transport.value(), BIG)
-        self.assertTrue(transport.ended)
-        protocol.writeConnectionLost()
-        protocol.readConnectionLost()
-        self.assertTrue(transport.disconnecting)
-        protocol.connectionLost()
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
     def test_progress(self) -> None:
         """
-        A piece that TLS has sent on is progress.
+        What the reader's kernel has acknowledged below TLS is progress.
         """
         protocol, transport = self.connect()
-        for _ in range(4):
-            transport.producer.resumeProducing()
-            self.reactor.pump([10.0] * 4)
+        for number in range(4):
+            transport.socket.taken += b"x" * number
+            self.reactor.pump([1.0] * 39)
         self.assertFalse(transport.disconnected)
-        self.reactor.advance(10.0)
+        self.reactor.pump([1.0] * 11)
         self.assertTrue(transport.disconnected)
         protocol.connectionLost()
 
@@ -480,14 +451,13 @@ class OtherTransportTests(SynchronousTestCase):
         has.
         """
         protocol, transport = self.connect()
-        before = len(self.reactor.getDelayedCalls())
         for _ in range(3):
-            protocol.dataReceived(b"x" * DOSE)
+            protocol.dataReceived(b"x" * READ_QUOTA)
         self.assertEqual(transport.producerState, "paused")
-        self.assertEqual(len(self.reactor.getDelayedCalls()), before + 1)
-        self.reactor.advance(DOSE_PAUSE)
+        self.reactor.pump([READ_PAUSE / 4] * 5)
         self.assertEqual(transport.producerState, "producing")
         protocol.connectionLost()
+        self.reactor.pump([TICK, TICK])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_lost(self) -> None:
@@ -498,6 +468,7 @@ class OtherTransportTests(SynchronousTestCase):
         transport.producer.resumeProducing()
         transport.producer.stopProducing()
         protocol.connectionLost()
+        self.reactor.pump([TICK, TICK])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         del protocol
         gc.collect()
@@ -506,7 +477,7 @@ class OtherTransportTests(SynchronousTestCase):
 
 class FactoryTests(SynchronousTestCase):
     """
-    Tests of L{fastpoetry.protocol.PoetryFactory} and L{peerName}.
+    Tests of L{fastpoetry.protocol.PoetryFactory}.
     """
 
     def test_globalReactor(self) -> None:
@@ -516,13 +487,3 @@ class FactoryTests(SynchronousTestCase):
         from twisted.internet import reactor
 
         self.assertIs(PoetryFactory(StaticSource(b"")).reactor, reactor)
-
-    def test_peerName(self) -> None:
-        """
-        A peer is named by host and port, an IPv6 host in brackets; one of
-        another kind by what its address calls itself.
-        """
-        self.assertEqual(peerName(IPv4Address("TCP", "127.0.0.1", 17)), "127.0.0.1:17")
-        self.assertEqual(peerName(IPv6Address("TCP", "::1", 17)), "[::1]:17")
-        self.assertEqual(peerName(UNIXAddress(None)), "a reader of this machine")
-        self.assertEqual(peerName(UNIXAddress(b"x")), "UNIXAddress('x')")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 
 from OpenSSL.SSL import Error as SSLError
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
     CannotListenError,
     ConnectionLost,
@@ -15,7 +16,7 @@ from twisted.internet.error import (
 from twisted.python.filepath import UnlistableError
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.text import explain
+from fastpoetry.text import explain, peerName
 
 
 class ExplainTests(SynchronousTestCase):
@@ -80,3 +81,19 @@ class ExplainTests(SynchronousTestCase):
                 raise UnlistableError(error) from None
         except UnlistableError as error:
             self.check(error, "Not a directory: x")
+
+
+class PeerNameTests(SynchronousTestCase):
+    """
+    Tests of L{peerName}.
+    """
+
+    def test_peerName(self) -> None:
+        """
+        A peer is named by host and port, an IPv6 host in brackets; one of
+        another kind by what its address calls itself.
+        """
+        self.assertEqual(peerName(IPv4Address("TCP", "127.0.0.1", 17)), "127.0.0.1:17")
+        self.assertEqual(peerName(IPv6Address("TCP", "::1", 17)), "[::1]:17")
+        self.assertEqual(peerName(UNIXAddress(None)), "a reader of this machine")
+        self.assertEqual(peerName(UNIXAddress(b"x")), "UNIXAddress('x')")

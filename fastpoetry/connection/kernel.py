@@ -1,96 +1,122 @@
 """
-What the kernel knows of a connection, and Twisted does not.
+What the kernel knows of a connection, and Twisted does not (Linux: tcp(7), unix(7)).
 """
 
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import struct
 import termios
 from socket import SocketType
 from typing import NamedTuple
 
+# Whether this is a kernel that tells: a Mac, for one, has neither.
+TELLS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
+
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_state is its first byte,
 # and tcpi_bytes_acked, which came with Linux 4.1, the 64-bit number that follows the
-# first 120.
+# first 120.  The kernel gives as many of the bytes as it is asked for.
 _INFO = struct.Struct("=B119xQ")
-_TCP_CLOSE = 7  # include/net/tcp_states.h
+
+# include/net/tcp_states.h
+_FIN_WAIT2 = 5
+_CLOSE = 7
+
+# Numbers, since an enumeration takes a third of a microsecond to become one.
+_UNIX = int(socket.AF_UNIX)
+_TCP = int(socket.IPPROTO_TCP)
+_TCP_INFO = int(getattr(socket, "TCP_INFO", 0))
+_SOCKET = int(socket.SOL_SOCKET)
+_LINGER = int(socket.SO_LINGER)
+_PEEK = int(socket.MSG_PEEK) | int(socket.MSG_DONTWAIT)
+
+# socket(7): with a time of 0, to close is to reset.
+_RESET = struct.pack("ii", 1, 0)
+_END = struct.pack("ii", 0, 0)
 
 
 class Progress(NamedTuple):
     """
     How far a connection has come.
 
-    @ivar acknowledged: how many bytes the reader's kernel has acknowledged; 0
-        where that is not known (a UNIX socket).
+    @ivar acknowledged: how many bytes the other side's kernel has acknowledged; on
+        a UNIX socket, a number that changes when some were read; 0 where that is
+        not known.
 
-    @ivar pending: how many bytes are written to the socket and not yet
-        acknowledged; 0 where that is not known.
+    @ivar isComplete: when the end is sent, whether the other side has everything:
+        its kernel has acknowledged it or, on a UNIX socket, its program has read
+        it.  C{True} where that is not known.
 
-    @ivar closed: whether the connection is known to be no more, as after a reset.
+    @ivar isClosed: see L{isClosed}.
     """
 
     acknowledged: int
-    pending: int
-    closed: bool = False
+    isComplete: bool
+    isClosed: bool
 
 
-def progress(fd: int) -> Progress:
+_UNKNOWN = Progress(0, True, False)
+
+
+def progress(connection: SocketType) -> Progress:
     """
     Ask how far a connection has come.
 
     What C{send} took is no progress: the kernel keeps megabytes for a reader
     that never takes a byte, and is busy for minutes with one that is slow.
 
-    @param fd: the descriptor of a connected stream socket.
+    @param connection: a connected stream socket.
     """
-    state, acknowledged = _info(fd)
-    return Progress(acknowledged, _pending(fd), state == _TCP_CLOSE)
+    try:
+        if connection.family == _UNIX:
+            pending = _pending(connection)
+            return Progress(-pending, not pending, isClosed(connection))
+        info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
+        state, acknowledged = _INFO.unpack(info)
+    except (OSError, struct.error):
+        return _UNKNOWN
+    return Progress(acknowledged, state in (_FIN_WAIT2, _CLOSE), state == _CLOSE)
 
 
 def isClosed(connection: SocketType) -> bool:
     """
-    Ask whether a TCP connection is no more: it was reset, or both sides have ended
-    and know it of one another.
+    Ask whether a connection is closed: reset, or both sides have ended and
+    everything is acknowledged.
 
-    @param connection: a connected TCP socket.
+    @param connection: a connected stream socket.
+
+    @return: C{False} also where that is not known.
     """
-    # To be asked for one byte is all the same to the kernel.
-    state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    return state[0] == _TCP_CLOSE
+    try:
+        if connection.family == _UNIX:
+            return not connection.recv(1, _PEEK) and not _pending(connection)
+        return connection.getsockopt(_TCP, _TCP_INFO, 1)[0] == _CLOSE
+    except (BlockingIOError, IndexError):
+        return False
+    except OSError:
+        # What the other side of a UNIX socket resets is closed.
+        return connection.family == _UNIX
 
 
 def setReset(connection: SocketType, resets: bool) -> None:
     """
     Say what the other side sees when a socket is closed, by whomever.
 
-    @param connection: a TCP socket.
+    @param connection: a TCP socket, connected or listening: the sockets that it
+        accepts inherit it.  On a UNIX socket it has no effect.
 
     @param resets: whether it is a reset, and not the end.
+
+    @raise OSError: as C{setsockopt} does.
     """
-    # socket(7): with a time of 0, to close is to reset.
-    linger = struct.pack("ii", resets, 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
 
 
-def _info(fd: int) -> tuple[int, int]:
-    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
-        state, acknowledged = _INFO.unpack(info)
-    except (OSError, struct.error):
-        return 0, 0
-    finally:
-        connection.detach()  # it is the transport's
-    return state, acknowledged
-
-
-def _pending(fd: int) -> int:
-    try:
-        # On a socket TIOCOUTQ is SIOCOUTQ (tcp(7)); the end counts as a byte.
-        answer = fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0" * 4)
-    except OSError:
-        return 0
+def _pending(connection: SocketType) -> int:
+    # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes, but
+    # 0 is when everything has been read.
+    answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
     (pending,) = struct.unpack("i", answer)
     return int(pending)
