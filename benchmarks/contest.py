@@ -13,16 +13,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import Contender, build, fill
+from benchmarks.contenders import BY_NAME, Contender, build, fill
+from benchmarks.network import LOOPBACK, Loopback
 from tests.processes import ROOT
 
 POEM = ROOT / "poetry" / "ecstasy.txt"
+SMALL = POEM.stat().st_size
 
 # What readers and contenders do not get by chance: the system takes the readers'
 # ports from above these.
@@ -56,16 +58,18 @@ def freePort() -> int:
 
 
 def runLoad(
-    built: Path, port: int, poem: Path, poems: int, readers: int
+    built: Path, address: str, poem: Path, poems: int, readers: int
 ) -> dict[str, float]:
     """
     Read poems from a server, on the core of the load.
 
     @param built: where L{build} has put things.
 
+    @param address: where it listens, as F{address.h} has it.
+
     @return: what F{load.c} says.
     """
-    command = [built / "load", "127.0.0.1", port, poem, poems, readers]
+    command = [built / "load", address, poem, poems, readers]
     output = subprocess.run(
         ["taskset", "-c", str(cores()[1]), *map(str, command)],
         stdout=subprocess.PIPE,
@@ -115,7 +119,7 @@ class Running:
 
     @ivar contender: which one.
 
-    @ivar port: where it listens.
+    @ivar address: where it listens, as F{address.h} has it.
 
     @ivar log: the file with its log, if it has one.
     """
@@ -123,15 +127,18 @@ class Running:
     def __init__(
         self,
         contender: Contender,
+        address: str,
         poem: Path,
         directory: Path,
         built: Path,
         prefix: Sequence[str] = (),
-        port: int | None = None,
         core: int | None = None,
+        network: Loopback = LOOPBACK,
     ) -> None:
         """
         Start it.
+
+        @param address: where it is to listen, as F{address.h} has it.
 
         @param poem: the file with the poem.
 
@@ -141,19 +148,20 @@ class Running:
 
         @param prefix: a command that runs it.
 
-        @param port: where it listens; by default on a free port.
-
         @param core: where it runs; by default on the first of L{cores}.
+
+        @param network: what is between it and its readers.
         """
         self.contender = contender
-        self.port = freePort() if port is None else port
+        self.address = address
         self.log = directory / "log"
         self._poem = poem
         self._built = built
+        self._network = network
         core = cores()[0] if core is None else core
-        command = fill(contender, self.port, poem, directory, built)
+        command = fill(contender, address, poem, directory, built)
         self.started = time.monotonic()
-        with (directory / "terminal").open("wb") as terminal:
+        with network.atServer(), (directory / "terminal").open("wb") as terminal:
             self._child = subprocess.Popen(
                 ["taskset", "-c", str(core), *prefix, *command],
                 cwd=ROOT,
@@ -163,6 +171,27 @@ class Running:
                 start_new_session=True,
             )
         self.pid = self._child.pid
+
+    @property
+    def port(self) -> int:
+        """
+        The TCP port where it listens.
+        """
+        return int(self.address.rpartition(":")[2])
+
+    @contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        """
+        Be a reader, for as long as the context lasts.
+        """
+        isUnix = "/" in self.address
+        with self._network.atReaders():
+            reader = socket.socket(socket.AF_UNIX if isUnix else socket.AF_INET)
+        with reader:
+            reader.settimeout(PATIENCE)
+            host = self._network.host
+            reader.connect(self.address if isUnix else (host, self.port))
+            yield reader
 
     def waitUntilServing(self) -> float:
         """
@@ -175,7 +204,7 @@ class Running:
         size = self._poem.stat().st_size
         while time.monotonic() - self.started < PATIENCE:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 5) as reader:
+                with self.connection() as reader:
                     if sum(map(len, iter(lambda: reader.recv(2**16), b""))) == size:
                         return time.monotonic() - self.started
             except OSError:
@@ -251,7 +280,8 @@ class Running:
         """
         logged = self.logged()
         descriptors, before = self.descriptors(), self.processorTime()
-        result = runLoad(self._built, self.port, self._poem, poems, readers)
+        with self._network.atReaders():
+            result = runLoad(self._built, self.address, self._poem, poems, readers)
         self.settle(descriptors)
         after = self.processorTime()
         ran, waited = (b - a for a, b in zip(before, after))
@@ -284,8 +314,15 @@ class Ring:
     They run at once, and are idle but for the one that is loaded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: Loopback = LOOPBACK, isUnix: bool = False) -> None:
+        """
+        @param network: what is between the contenders and their readers.
+
+        @param isUnix: whether they listen on UNIX sockets, in place of TCP ports.
+        """
         self._stack = ExitStack()
+        self._network = network
+        self._isUnix = isUnix
 
     def __enter__(self) -> Ring:
         directory = tempfile.TemporaryDirectory(prefix="fastpoetry-")
@@ -304,6 +341,14 @@ class Ring:
         path.write_bytes(content)
         return path
 
+    def poem(self, size: int) -> Path:
+        """
+        Write a poem: L{POEM} again and again, up to a size.
+        """
+        return self.file(
+            f"{size}.txt", (POEM.read_bytes() * (size // SMALL + 1))[:size]
+        )
+
     def start(
         self,
         contender: Contender,
@@ -314,11 +359,30 @@ class Ring:
     ) -> Running:
         """
         Start a contender, see L{Running}; it ends with the context.
+
+        @param port: where it listens; by default on a free one.
         """
         own = Path(tempfile.mkdtemp(dir=self.directory))
-        running = Running(contender, poem, own, self.directory, prefix, port, core)
+        address = f"{self._network.host}:{port or freePort()}"
+        if self._isUnix:
+            address = str(own / "socket")
+        running = Running(
+            contender, address, poem, own, self.directory, prefix, core, self._network
+        )
         self._stack.callback(running.stop)
         return running
+
+    def serve(self, names: Iterable[str], poem: Path = POEM) -> list[Running]:
+        """
+        Start contenders, and wait until they serve.
+
+        @return: those whose needs are there.
+        """
+        found = [BY_NAME[name] for name in names if not BY_NAME[name].missing]
+        servers = [self.start(contender, poem) for contender in found]
+        for server in servers:
+            server.waitUntilServing()
+        return servers
 
 
 # By the name of the contender, one for each round.
@@ -374,6 +438,20 @@ def spread(values: Iterable[float], form: str = ".2f") -> str:
     values = list(values)
     low, high = min(values), max(values)
     return f"{median(values):{form}} ({low:{form}} to {high:{form}})"
+
+
+def cost(samples: Iterable[Sample]) -> str:
+    """
+    @return: microseconds of processor time for a poem, as L{spread} has them.
+    """
+    return spread((sample.processor / 1000 for sample in samples), ".1f")
+
+
+def wrong(samples: Iterable[Sample]) -> str:
+    """
+    @return: how many poems were wrong.
+    """
+    return str(sum(sample.wrong for sample in samples))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

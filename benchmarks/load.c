@@ -1,22 +1,20 @@
 /*
  * Readers of one server: so many at once, until so many poems have come.
  *
- *     load HOST PORT FILE POEMS READERS
+ *     load ADDRESS FILE POEMS READERS
  *
+ * ADDRESS is that of address.h.
  * Every byte is compared with FILE, and the connection must end cleanly after the
  * last.  Prints one line of JSON: what became of the readers, how many seconds it
  * took, and quantiles of the time from connect() to the end, in microseconds.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "address.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,7 +29,8 @@ struct reader {
     double since;
 };
 
-static struct sockaddr_in server;
+static union address server;
+static socklen_t length;
 static char *poem, buffer[GULP];
 static long size, wanted, begun, ended;
 static long whole, cut, differs, resets, errors;
@@ -54,14 +53,15 @@ static void begin(struct reader *reader) {
     reader->fd = -1;
     while (begun < wanted) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = reader};
+        int may_not_wait = server.any.sa_family == AF_UNIX ? 0 : SOCK_NONBLOCK;
         begun++;
         reader->got = 0;
-        reader->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        /* A UNIX socket that has no room for another is waited for. */
+        reader->fd = socket(server.any.sa_family, SOCK_STREAM | may_not_wait, 0);
         if (reader->fd < 0)
             fail("socket");
         reader->since = now();
-        if (connect(reader->fd, (void *)&server, sizeof server) == 0 ||
-            errno == EINPROGRESS) {
+        if (connect(reader->fd, &server.any, length) == 0 || errno == EINPROGRESS) {
             if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, reader->fd, &event) < 0)
                 fail("epoll_ctl");
             return;
@@ -82,7 +82,7 @@ static void end(struct reader *reader, long *outcome) {
 
 static void step(struct reader *reader) {
     for (;;) {
-        ssize_t n = recv(reader->fd, buffer, GULP, 0);
+        ssize_t n = recv(reader->fd, buffer, GULP, MSG_DONTWAIT);
         if (n > 0) {
             if (reader->got + n > size ||
                 memcmp(poem + reader->got, buffer, n) != 0) {
@@ -121,25 +121,23 @@ int main(int argc, char **argv) {
     double started, seconds;
     int file, count;
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: load HOST PORT FILE POEMS READERS\n");
+    if (argc != 5) {
+        fprintf(stderr, "usage: load ADDRESS FILE POEMS READERS\n");
         return 2;
     }
-    server.sin_family = AF_INET;
-    server.sin_port = htons(atoi(argv[2]));
-    wanted = atol(argv[4]);
-    count = atoi(argv[5]);
-    file = open(argv[3], O_RDONLY);
-    if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1 || file < 0 ||
-        fstat(file, &status) < 0)
-        fail(argv[3]);
+    length = parse_address(argv[1], &server);
+    wanted = atol(argv[3]);
+    count = atoi(argv[4]);
+    file = open(argv[2], O_RDONLY);
+    if (length == 0 || file < 0 || fstat(file, &status) < 0)
+        fail(length ? argv[2] : argv[1]);
     size = status.st_size;
     poem = malloc(size + 1);
     latencies = malloc((wanted + 1) * sizeof *latencies);
     readers = calloc(count, sizeof *readers);
     for (long n, at = 0; at < size; at += n)
         if ((n = read(file, poem + at, size - at)) <= 0)
-            fail(argv[3]);
+            fail(argv[2]);
     poll_fd = epoll_create1(0);
 
     started = now();

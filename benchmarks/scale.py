@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 from benchmarks.contenders import (
@@ -28,15 +27,16 @@ from benchmarks.contenders import (
     Contender,
 )
 from benchmarks.contest import (
-    POEM,
     Ring,
     Running,
     compete,
     cores,
+    cost,
     freePort,
     ratios,
     spread,
     table,
+    wrong,
 )
 
 BIG = 64 * 2**20
@@ -47,14 +47,6 @@ STALLED_POEM = 32 * 1024
 STALLED_BUFFER = 1024
 
 
-def _start(ring: Ring, names: list[str], poem: Path = POEM) -> list[Running]:
-    found = [BY_NAME[name] for name in names if not BY_NAME[name].missing]
-    servers = [ring.start(contender, poem) for contender in found]
-    for server in servers:
-        server.waitUntilServing()
-    return servers
-
-
 def big(rounds: int = 15, poems: int = 16, readers: int = 8) -> str:
     """
     Send a big poem to few readers.
@@ -63,7 +55,8 @@ def big(rounds: int = 15, poems: int = 16, readers: int = 8) -> str:
     """
     with Ring() as ring:
         poem = ring.file("big", os.urandom(2**20) * (BIG // 2**20))
-        servers = _start(ring, [FLOOR, FLOOR_SAME, OURS, GO_SAME, PLAIN_SAME], poem)
+        names = (FLOOR, FLOOR_SAME, OURS, GO_SAME, PLAIN_SAME)
+        servers = ring.serve(names, poem)
         samples = compete(servers, rounds, poems, readers)
         floor = samples[FLOOR]
         rows = [
@@ -87,7 +80,7 @@ def big(rounds: int = 15, poems: int = 16, readers: int = 8) -> str:
                     spread((one.processor / BIG * 1e3 for one in own), ".0f"),
                     spread(ratios(own, floor)),
                     f"{server.memory() / 2**20:.0f}",
-                    str(sum(one.wrong for one in own)),
+                    wrong(own),
                 ]
             )
         return table(rows)
@@ -152,11 +145,11 @@ def many(rounds: int = 7, poems: int = 4000, stalled: int = STALLED) -> str:
         rows.append(
             [
                 server.contender.name,
-                spread((one.processor / 1000 for one in own), ".1f"),
+                cost(own),
                 spread(ratios(own, alone)),
                 f"{median(one.p999 for one in own) / 1000:.1f}",
                 f"{rest:.1f}",
-                str(sum(one.wrong for one in own)),
+                wrong(own),
             ]
         )
     return (
@@ -168,7 +161,7 @@ def many(rounds: int = 7, poems: int = 4000, stalled: int = STALLED) -> str:
 
 def _atOnce(rounds: int, poems: int, readers: int = 1000) -> str:
     with Ring() as ring:
-        servers = _start(ring, [NGINX, FLOOR_SAME, OURS, GO_SAME])
+        servers = ring.serve([NGINX, FLOOR_SAME, OURS, GO_SAME])
         samples = compete(servers, rounds, poems, readers)
     first = servers[0].contender.name
     head = [f"{readers:,} readers at once", "p50, ms", "p99.9, ms"]
@@ -181,7 +174,7 @@ def _atOnce(rounds: int, poems: int, readers: int = 1000) -> str:
                 spread((one.p50 / 1000 for one in own), ".1f"),
                 spread((one.p999 / 1000 for one in own), ".1f"),
                 spread(ratios(own, samples[first], "p999")),
-                str(sum(one.wrong for one in own)),
+                wrong(own),
             ]
         )
     return table(rows)
@@ -213,7 +206,7 @@ def proxied(rounds: int = 9, poems: int = 5000) -> str:
     @return: what it costs, in Markdown.
     """
     with Ring() as ring:
-        (server,) = _start(ring, [OURS])
+        (server,) = ring.serve([OURS])
         command = f"{TWISTD} poetry-proxy --upstream {server.port} --port {{port}}"
         proxy = ring.start(Contender("its proxy", command))
         proxy.waitUntilServing()
@@ -223,9 +216,9 @@ def proxied(rounds: int = 9, poems: int = 5000) -> str:
         rows.append(
             [
                 name,
-                spread((one.processor / 1000 for one in own), ".1f"),
+                cost(own),
                 spread(ratios(own, samples[OURS])),
-                str(sum(one.wrong for one in own)),
+                wrong(own),
             ]
         )
     return table(rows)
@@ -242,7 +235,7 @@ def balanced(rounds: int = 7, poems: int = 4000) -> str:
         return f"Missing: {balancer.needs}.\n"
     port = freePort()
     with Ring() as ring:
-        (server,) = _start(ring, [OURS])
+        (server,) = ring.serve([OURS])
         config = (HERE / "haproxy.cfg").read_text()
         text = config.format(port=port, upstream=server.port)
         ring.file("haproxy.cfg", text.encode())
@@ -250,14 +243,14 @@ def balanced(rounds: int = 7, poems: int = 4000) -> str:
         between.waitUntilServing()
         alone, through, behind = [], [], []
         for number in range(rounds + 1):
-            own = server.load(poems)
+            direct = server.load(poems)
             before, _ = server.processorTime()
             sample = between.load(poems)
             after, _ = server.processorTime()
-            if own.wrong or sample.wrong:
-                raise RuntimeError(f"poems were wrong: {own.wrong}, {sample.wrong}")
+            if direct.wrong or sample.wrong:
+                raise RuntimeError(f"poems were wrong: {direct.wrong}, {sample.wrong}")
             if number > 0:  # the first warms up
-                alone.append(own)
+                alone.append(direct)
                 through.append(sample)
                 behind.append((after - before) / poems)
     costs = [one.processor for one in alone]

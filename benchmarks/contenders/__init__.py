@@ -5,6 +5,7 @@ The servers that are compared: what each is, what it needs, and how it is starte
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ LOAD = HERE.parent / "load.c"
 
 # Debian's; elsewhere the module may be built in.
 NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+# The longest poem that its configuration can have.
+NGINX_MOST = 4000
 
 OURS = "fastpoetry"
 FLOOR = "C floor"
@@ -27,12 +30,25 @@ NGINX = "nginx stream"
 FLOOR_SAME = "C, same work"
 GO_SAME = "Go, same work"
 PLAIN_SAME = "plain Twisted, same work"
+# And these let the kernel hold no more than it does of what is not sent yet.
+FLOOR_LOW = f"{FLOOR_SAME}, low water"
+GO_LOW = f"{GO_SAME}, low water"
+LOW_WATER = 131072
 
 TRIVIAL = "plain Twisted"
 
 TWISTD = "{twistd} -n --pidfile={directory}/pid --logfile={log}"
-PLAIN = f"env PORT={{port}} FILE={{file}} %s {TWISTD} -y {{here}}/plain.tac"
+PLAIN = f"env ADDRESS={{address}} FILE={{file}} %s {TWISTD} -y {{here}}/plain.tac"
 LOOP = "{python} {here}/loop.py {port} {file}"
+C_SAME = "{build}/floor {address} {file} {log} 1"
+SERVER_SAME = "{build}/server {address} {file} {log} 1"
+
+
+def _nginxHasStream() -> bool:
+    if NGINX_STREAM.exists() or not shutil.which("nginx"):
+        return NGINX_STREAM.exists()
+    told = subprocess.run(["nginx", "-V"], stderr=subprocess.PIPE, text=True).stderr
+    return bool(re.search(r"--with-stream(?=\s)", told))
 
 
 @dataclass(frozen=True)
@@ -64,24 +80,28 @@ class Contender:
         """
         Whether what it needs is not there.
         """
+        if self.needs == "nginx" and not _nginxHasStream():
+            return True
         if not self.needs or shutil.which(self.needs):
             return False
         return importlib.util.find_spec(self.needs) is None
 
 
 CONTENDERS = (
-    Contender(FLOOR, "{build}/floor {port} {file} - 0", "cc"),
-    Contender("C floor, log", "{build}/floor {port} {file} {log} 0", "cc", True),
-    Contender("C floor, linger", "{build}/floor {port} {file} - 1", "cc", lingers=True),
-    Contender(FLOOR_SAME, "{build}/floor {port} {file} {log} 1", "cc", True, True),
+    Contender(FLOOR, "{build}/floor {address} {file} - 0", "cc"),
+    Contender("C floor, log", "{build}/floor {address} {file} {log} 0", "cc", True),
+    Contender(
+        "C floor, linger", "{build}/floor {address} {file} - 1", "cc", lingers=True
+    ),
+    Contender(FLOOR_SAME, C_SAME, "cc", True, True),
     Contender(
         OURS,
-        TWISTD + " fastpoetry --poem {file} --port {port}",
+        TWISTD + " fastpoetry --poem {file} --endpoint {endpoint}",
         logs=True,
         lingers=True,
     ),
-    Contender("Go", "{build}/server {port} {file} - 0", "go"),
-    Contender(GO_SAME, "{build}/server {port} {file} {log} 1", "go", True, True),
+    Contender("Go", "{build}/server {address} {file} - 0", "go"),
+    Contender(GO_SAME, SERVER_SAME, "go", True, True),
     Contender(NGINX, "nginx -p {directory} -c {off}", "nginx"),
     Contender("nginx stream, log", "nginx -p {directory} -c {on}", "nginx", True),
     Contender("uvloop", LOOP + " - 0 uvloop", "uvloop"),
@@ -92,7 +112,12 @@ CONTENDERS = (
     Contender("plain Twisted, log", PLAIN % "LOG=1", logs=True),
     Contender(PLAIN_SAME, PLAIN % "LOG=1 LINGER=1", logs=True, lingers=True),
 )
-BY_NAME = {contender.name: contender for contender in CONTENDERS}
+# For a poem that is sent at once they are the same.
+LOW = (
+    Contender(FLOOR_LOW, f"{C_SAME} {LOW_WATER}", "cc", True, True),
+    Contender(GO_LOW, f"{SERVER_SAME} {LOW_WATER}", "go", True, True),
+)
+BY_NAME = {contender.name: contender for contender in (*CONTENDERS, *LOW)}
 
 
 def build(directory: Path) -> None:
@@ -114,12 +139,12 @@ def build(directory: Path) -> None:
 
 
 def fill(
-    contender: Contender, port: int, poem: Path, directory: Path, built: Path
+    contender: Contender, address: str, poem: Path, directory: Path, built: Path
 ) -> list[str]:
     """
     Write what the contender needs to start.
 
-    @param port: where it is to listen.
+    @param address: where it is to listen, as F{address.h} has it.
 
     @param poem: the file with the poem.
 
@@ -129,8 +154,12 @@ def fill(
 
     @return: the command that starts it.
     """
+    host, _, port = address.rpartition(":")
+    tcp = f"tcp:{port}:interface={host}"
     words = {
+        "address": address,
         "port": port,
+        "endpoint": f"unix:{address}" if "/" in address else tcp,
         "file": poem,
         "directory": directory,
         "log": directory / "log",

@@ -1,21 +1,22 @@
 /*
  * The least that a server can do: accept, send, close.
  *
- *     floor PORT FILE LOG LINGER
+ *     floor ADDRESS FILE LOG LINGER [LOW-WATER]
  *
- * LOG is a file that gets a line per reader, or "-" for none.  LINGER is 1 for a
+ * ADDRESS is that of address.h.  LOG is a file that gets a line per reader, or "-" for none.  LINGER is 1 for a
  * half-close, with the reader's end waited for and what it sends thrown away, and 0
- * for a close at once.
+ * for a close at once.  LOW-WATER is how many bytes the kernel may hold that it has
+ * not sent yet (TCP_NOTSENT_LOWAT).
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "../address.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,19 +62,24 @@ static void step(int fd, int is_watched) {
 }
 
 static void let_in(int listener) {
-    struct sockaddr_in peer;
+    union address peer;
     socklen_t length = sizeof peer;
-    char stamp[32], host[INET_ADDRSTRLEN];
+    char stamp[32], host[INET_ADDRSTRLEN] = "a UNIX socket";
+    int port = 0;
     time_t now = time(NULL);
     int fd;
 
     if (logfile)
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S%z", localtime(&now));
-    while ((fd = accept4(listener, (void *)&peer, &length, SOCK_NONBLOCK)) >= 0) {
+    while ((fd = accept4(listener, &peer.any, &length, SOCK_NONBLOCK)) >= 0) {
+        if (logfile && peer.any.sa_family == AF_INET) {
+            inet_ntop(AF_INET, &peer.in.sin_addr, host, sizeof host);
+            port = ntohs(peer.in.sin_port);
+        }
         if (logfile)
             fprintf(logfile, "%s sending %ld bytes of poetry to %s:%d\n", stamp,
-                    (long)size, inet_ntop(AF_INET, &peer.sin_addr, host, sizeof host),
-                    ntohs(peer.sin_port));
+                    (long)size, host, port);
+        length = sizeof peer;
         sent[fd] = 0;
         step(fd, 0);
     }
@@ -83,12 +89,13 @@ static void let_in(int listener) {
 
 int main(int argc, char **argv) {
     static struct epoll_event events[EVENTS];
-    struct sockaddr_in address = {.sin_family = AF_INET};
+    union address address;
+    socklen_t length;
     struct rlimit limit;
     struct stat status;
-    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), file;
+    int on = 1, listener, file, low;
 
-    if (argc != 5)
+    if (argc < 5 || (length = parse_address(argv[1], &address)) == 0)
         return 2;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
@@ -104,10 +111,13 @@ int main(int argc, char **argv) {
     if (*argv[3] != '-')
         logfile = fopen(argv[3], "a");
     lingers = atoi(argv[4]);
-    address.sin_port = htons(atoi(argv[1]));
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    listener = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 4096))
+    if (argc > 5) {
+        low = atoi(argv[5]);
+        setsockopt(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof low);
+    }
+    if (bind(listener, &address.any, length) || listen(listener, 4096))
         return 1;
     poll_fd = epoll_create1(0);
     watch(listener, EPOLL_CTL_ADD, EPOLLIN);

@@ -1,10 +1,11 @@
 # The plain composition: the whole poem in one write, on a TCPServer.  With LINGER
 # it does the work of fastpoetry: a half-close, with the end waited for and what the
-# reader sends thrown away.  LOG is for a line per reader.
+# reader sends thrown away.  LOG is for a line per reader.  ADDRESS is HOST:PORT, or the
+# path of a UNIX socket.
 
 import os
 
-from twisted.application.internet import TCPServer
+from twisted.application.internet import TCPServer, UNIXServer
 from twisted.application.service import Application
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
@@ -16,13 +17,16 @@ with open(os.environ["FILE"], "rb") as file:
 log = Logger()
 logs = "LOG" in os.environ
 lingers = "LINGER" in os.environ
+address = os.environ["ADDRESS"]
+isUnix = "/" in address
+peer = "{peer.name}" if isUnix else "{peer.host}:{peer.port}"
 
 
 class PlainProtocol(Protocol):
     def connectionMade(self):
         if logs:
             log.info(
-                "sending {size} bytes of poetry to {peer.host}:{peer.port}",
+                f"sending {{size}} bytes of poetry to {peer}",
                 size=len(poem),
                 peer=self.transport.getPeer(),
             )
@@ -46,5 +50,9 @@ class LingeringProtocol(PlainProtocol):
 
 application = Application("plain")
 factory = Factory.forProtocol(LingeringProtocol if lingers else PlainProtocol)
-server = TCPServer(int(os.environ["PORT"]), factory, interface="127.0.0.1")
+if isUnix:
+    server = UNIXServer(address, factory)
+else:
+    host, _, port = address.rpartition(":")
+    server = TCPServer(int(port), factory, interface=host)
 server.setServiceParent(application)

@@ -1,15 +1,26 @@
-// The poem with Go: server PORT FILE LOG LINGER, as floor.c has them.
+// The poem with Go: server ADDRESS FILE LOG LINGER [LOW-WATER], as floor.c has them.
 package main
 
 import (
+	"context"
 	"io"
 	"log"
 	"net"
 	"os"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
+const TCP_NOTSENT_LOWAT = 25
+
+type reader interface {
+	net.Conn
+	CloseWrite() error
+}
+
 func main() {
-	port, path, file, linger := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
+	address, path, file, linger := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	poem, err := os.ReadFile(path)
 	if err != nil {
 		log.Fatal(err)
@@ -21,16 +32,32 @@ func main() {
 		}
 		log.SetOutput(output)
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:"+port)
+	network := "tcp4"
+	if strings.Contains(address, "/") {
+		network = "unix"
+	}
+	var config net.ListenConfig
+	if len(os.Args) > 5 {
+		low, err := strconv.Atoi(os.Args[5])
+		if err != nil {
+			log.Fatal(err)
+		}
+		config.Control = func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) {
+				syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, TCP_NOTSENT_LOWAT, low)
+			})
+		}
+	}
+	listener, err := config.Listen(context.Background(), network, address)
 	if err != nil {
 		log.Fatal(err)
 	}
 	for {
-		reader, err := listener.Accept()
+		connection, err := listener.Accept()
 		if err != nil {
 			log.Fatal(err)
 		}
-		go func(reader *net.TCPConn) {
+		go func(reader reader) {
 			if file != "-" {
 				log.Printf("sending %d bytes of poetry to %s", len(poem), reader.RemoteAddr())
 			}
@@ -40,6 +67,6 @@ func main() {
 				io.Copy(io.Discard, reader)
 			}
 			reader.Close()
-		}(reader.(*net.TCPConn))
+		}(connection.(reader))
 	}
 }
