@@ -40,6 +40,7 @@ from benchmarks.contest import (
     spread,
     table,
 )
+from benchmarks.figure import drawing
 from benchmarks.table import machine, rewrite
 from tests.processes import ROOT
 
@@ -117,36 +118,26 @@ def plot(servers: list[Running], samples: Samples, path: Path) -> None:
 
     @param path: the file for it.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "fastpoetry"
-    from matplotlib import pyplot
-
     names = [server.contender.name for server in servers]
     costs = [sorted(one.processor / 1000 for one in samples[name]) for name in names]
     middle = [median(cost) for cost in costs]
     user = [m * server.shareOfUser() for m, server in zip(middle, servers)]
-    figure, axes = pyplot.subplots(figsize=(8, 0.5 + 0.3 * len(names)))
-    axes.barh(names, user, label="user", color="#4477aa")
-    axes.barh(
-        names,
-        [m - u for m, u in zip(middle, user)],
-        left=user,
-        label="system",
-        color="#99bbdd",
-        xerr=[
-            [m - cost[0] for m, cost in zip(middle, costs)],
-            [cost[-1] - m for m, cost in zip(middle, costs)],
-        ],
-        ecolor="#444444",
-    )
-    axes.invert_yaxis()
-    axes.set_xlabel("processor time per poem, microseconds")
-    axes.legend(loc="lower right")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawing(path, 0.8 + 0.3 * len(names)) as axes:
+        axes.barh(names, user, label="user", color="#4477aa")
+        axes.barh(
+            names,
+            [m - u for m, u in zip(middle, user)],
+            left=user,
+            label="system",
+            color="#99bbdd",
+            xerr=[
+                [m - cost[0] for m, cost in zip(middle, costs)],
+                [cost[-1] - m for m, cost in zip(middle, costs)],
+            ],
+            ecolor="#444444",
+        )
+        axes.invert_yaxis()
+        axes.set_xlabel("processor time per poem, microseconds")
 
 
 def versions() -> str:
