@@ -2,7 +2,8 @@
 What a poem costs: ours beside other servers, in one run.
 
     python -m benchmarks.performance [--rounds N] [--poems N] [--only NAME ...]
-        [--big] [--many] [--proxy] [--start] [--cores] [--balanced] [--write]
+        [--sizes] [--big] [--unix] [--single] [--link] [--many] [--flood] [--proxy]
+        [--start] [--cores] [--balanced] [--write]
 
 Every round loads each contender once, in an order that changes, so that what else
 the machine does falls on all of them.  A ratio is taken within each round, and the
@@ -21,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from benchmarks import scale
+from benchmarks import scale, sizes, ways
 from benchmarks.contenders import (
     BY_NAME,
     CONTENDERS,
@@ -36,6 +37,7 @@ from benchmarks.contest import (
     Running,
     Samples,
     compete,
+    cost,
     ratios,
     spread,
     table,
@@ -46,6 +48,7 @@ from tests.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOT = DOCUMENT.with_suffix(".svg")
+SIZES_PLOT = DOCUMENT.with_name("performance-sizes.svg")
 
 # Whom the cost of a poem is compared with.
 AGAINST = (FLOOR, GO_SAME, PLAIN_SAME)
@@ -64,7 +67,7 @@ def costs(servers: list[Running], samples: Samples) -> str:
             f"**{contender.name}**" if contender.name == OURS else contender.name,
             "yes" if contender.logs else "",
             "yes" if contender.lingers else "",
-            spread((sample.processor / 1000 for sample in own), ".1f"),
+            cost(own),
             f"{server.shareOfUser():.0%}",
         ]
         rows.append(row + [spread(ratios(own, samples[name])) for name in against])
@@ -170,16 +173,13 @@ def compare(arguments: argparse.Namespace) -> str:
 
     @return: table and notes, in Markdown.
     """
-    names = arguments.only or BY_NAME
-    chosen = [contender for contender in CONTENDERS if contender.name in names]
-    missing = [contender for contender in chosen if contender.missing]
+    names = arguments.only or [contender.name for contender in CONTENDERS]
+    missing = [BY_NAME[name] for name in names if BY_NAME[name].missing]
     with Ring() as ring:
-        servers = [ring.start(one) for one in chosen if one not in missing]
-        for server in servers:
-            server.waitUntilServing()
+        servers = ring.serve(names)
         samples = compete(
             servers,
-            arguments.rounds,
+            arguments.rounds or 15,
             arguments.poems,
             tell=lambda text: print(text, file=sys.stderr),
         )
@@ -189,15 +189,26 @@ def compare(arguments: argparse.Namespace) -> str:
         return "\n".join([*tables, notes(samples, missing)])
 
 
+def _rounds(arguments: argparse.Namespace) -> dict[str, int]:
+    return {"rounds": arguments.rounds} if arguments.rounds else {}
+
+
 # What can be measured: the name of its marker in the document, and how.
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "compare": compare,
-    "big": lambda arguments: scale.big(),
-    "many": lambda arguments: scale.many(),
-    "proxy": lambda arguments: scale.proxied(),
-    "start": lambda arguments: scale.start(),
-    "cores": lambda arguments: scale.shared(),
-    "balanced": lambda arguments: scale.balanced(),
+    "sizes": lambda arguments: sizes.sizes(
+        plot=SIZES_PLOT if arguments.write else None, **_rounds(arguments)
+    ),
+    "big": lambda arguments: scale.big(**_rounds(arguments)),
+    "unix": lambda arguments: ways.unix(**_rounds(arguments)),
+    "single": lambda arguments: ways.single(**_rounds(arguments)),
+    "link": lambda arguments: ways.link(**_rounds(arguments)),
+    "many": lambda arguments: scale.many(**_rounds(arguments)),
+    "flood": lambda arguments: ways.flood(**_rounds(arguments)),
+    "proxy": lambda arguments: scale.proxied(**_rounds(arguments)),
+    "start": lambda arguments: scale.start(**_rounds(arguments)),
+    "cores": lambda arguments: scale.shared(**_rounds(arguments)),
+    "balanced": lambda arguments: scale.balanced(**_rounds(arguments)),
 }
 
 
@@ -210,7 +221,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.performance", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, help="in place of those of each part")
     parser.add_argument("--poems", type=int, default=5000, help="for each in a round")
     parser.add_argument("--only", nargs="+", choices=BY_NAME, metavar="NAME")
     for name in list(PARTS)[1:]:
