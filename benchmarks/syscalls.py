@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.contenders import BY_NAME, FLOOR, FLOOR_SAME, OURS, PLAIN_SAME
-from benchmarks.contest import Ring
+from benchmarks.contest import SMALL, Ring
 
 # When nothing has been called for so many seconds, the readers are gone.
 CALM = 0.3
@@ -28,7 +28,13 @@ CALM = 0.3
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\(", re.MULTILINE)
 
 
-def count(name: str, poems: int = 200, readers: int = 1) -> Counter[str]:
+def count(
+    name: str,
+    poems: int = 200,
+    readers: int = 1,
+    size: int = SMALL,
+    isUnix: bool = False,
+) -> Counter[str]:
     """
     Count the calls of a contender.
 
@@ -36,12 +42,17 @@ def count(name: str, poems: int = 200, readers: int = 1) -> Counter[str]:
 
     @param readers: to how many readers at once.
 
+    @param size: of the poem.
+
+    @param isUnix: whether it listens on a UNIX socket, in place of a TCP port.
+
     @return: how often it made each call.
     """
-    with Ring() as ring:
+    with Ring(isUnix=isUnix) as ring:
         trace = ring.directory / "trace"
         strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", trace]
-        server = ring.start(BY_NAME[name], prefix=[str(word) for word in strace])
+        prefix = [str(word) for word in strace]
+        server = ring.start(BY_NAME[name], ring.poem(size), prefix)
         server.waitUntilServing()
         server.load(readers, readers)  # what is done only once
         start = _settled(trace)
