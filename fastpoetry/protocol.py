@@ -4,10 +4,11 @@ A poem on the wire: all of it, then the end of the line; or a reset.
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -30,8 +31,6 @@ class PoetryProtocol(DeliveryProtocol):
 
     factory: PoetryFactory
 
-    _poem: Deferred[bytes] | None = None
-
     def connectionMade(self) -> None:
         """
         Ask for the poem, and send it when it is there.
@@ -41,17 +40,17 @@ class PoetryProtocol(DeliveryProtocol):
         except Exception:
             self._refuse(Failure())
             return
-        if not isinstance(poem, bytes) and isinstance(poem, Deferred):
-            self._poem = poem
-            poem.addCallbacks(self._send, self._refuse)
+        if isinstance(poem, bytes):
+            self.deliver(poem)
+        elif isinstance(poem, Deferred):
+            self.waitFor(poem)
+            poem.addCallback(self._send).addErrback(self._refuse)
         else:
-            self._send(poem)
+            self._refuse(Failure(TypeError(f"it is no bytes: {poem!r:.40}")))
 
     def _send(self, poem: bytes) -> None:
         if not isinstance(poem, bytes):
-            self._refuse(Failure(TypeError(f"it is {type(poem).__name__}, not bytes")))
-            return
-        self.factory.logReader(len(poem), peerName(self.transport.getPeer()))
+            raise TypeError(f"it is no bytes: {poem!r:.40}")
         self.deliver(poem)
 
     def _refuse(self, failure: Failure) -> None:
@@ -62,15 +61,6 @@ class PoetryProtocol(DeliveryProtocol):
                 reason=failure.getErrorMessage(),
             )
             self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The connection is gone, and whatever waited for it.
-        """
-        poem, self._poem = self._poem, None
-        if poem is not None:
-            poem.cancel()
-        super().connectionLost(reason)
 
 
 class PoetryFactory(DeliveryFactory):
@@ -93,8 +83,6 @@ class PoetryFactory(DeliveryFactory):
         """
         super().__init__(timeout, reactor)
         self.source = source
-        self._size = 0
-        self._peers: list[str] = []  # who was sent so many bytes; not logged yet
 
     @property
     def service(self) -> IPoetrySource:
@@ -108,52 +96,25 @@ class PoetryFactory(DeliveryFactory):
         @see: L{IPoetrySource.getPoem}
         """
         source: Any = self.source
-        if hasattr(source, "getPoem"):
-            poem: bytes | Deferred[bytes] = source.getPoem()
-        else:
-            poem = source.poem
+        poem: bytes | Deferred[bytes]
+        poem = source.getPoem() if hasattr(source, "getPoem") else source.poem
         return poem
 
-    def logReader(self, size: int, peer: str) -> None:
+    def logBegun(self, deliveries: list[DeliveryProtocol]) -> None:
         """
-        Have the log say who is sent the poem.  There is one event for all who come
-        in one tick.
-
-        @param size: bytes of the poem.
-
-        @param peer: the reader.
+        Have the log say who is sent a poem: one line for all who have come since
+        the last sweep, or a few.  An observer that wants a line for each finds them
+        in the event: C{size}, C{peers} (a list of names) and C{poem} (the source).
         """
-        if size != self._size:
-            self._logReaders()
-            self._size = size
-        self._peers.append(peer)
-        if not self.numPorts:  # it listens no longer, and the process may end soon
-            self._logReaders()
-
-    def _logReaders(self) -> None:
-        peers, self._peers = self._peers, []
-        if not peers:
-            return
-        step = max(1, NAMES_PER_LINE // (len(max(peers, key=len)) + 2))
-        for first in range(0, len(peers), step):
-            some = peers[first : first + step]
-            self._log.info(
-                "sending {size} bytes of poetry to {peer}",
-                size=self._size,
-                peer=", ".join(some),
-                peers=some,
-                poem=self.source,
-            )
-
-    def sweep(self) -> None:
-        """
-        @see: L{DeliveryFactory.sweep}
-        """
-        self._logReaders()
-        super().sweep()
-
-    def stopFactory(self) -> None:
-        """
-        No more readers come.
-        """
-        self._logReaders()
+        for size, group in groupby(deliveries, key=attrgetter("size")):
+            peers = [peerName(one.transport.getPeer()) for one in group]
+            step = max(1, NAMES_PER_LINE // (len(max(peers, key=len)) + 2))
+            for first in range(0, len(peers), step):
+                some = peers[first : first + step]
+                self._log.info(
+                    "sending {size} bytes of poetry to {peer}",
+                    size=size,
+                    peer=", ".join(some),
+                    peers=some,
+                    poem=self.source,
+                )

@@ -17,6 +17,7 @@ from enum import Enum, auto
 from math import inf
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
@@ -33,11 +34,9 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.text import peerName
 
-# Seconds between two sweeps while somebody has come since the last but one.
+# Seconds between two sweeps: while somebody has come since the last but one, or not.
 TICK = 0.005
-
-# Seconds between two sweeps otherwise, at the least: many checks are made together.
-SWEEP_PAUSE = 0.05
+SLOW_TICK = 0.05
 
 # Checks of a reader per timeout; a stall is detected at most a quarter late.
 CHECKS_PER_TIMEOUT = 4
@@ -47,11 +46,10 @@ FIN_TIMEOUT = 2.0
 
 # Seconds to the first check for the last acknowledgements, for which nothing wakes
 # the reactor.  Each is twice as far from the one before.
-FIRST_CLOSING_CHECK = 0.05
+CLOSING_CHECK = 0.05
 
 # A reader that sends is read (and what it sends thrown away) up to so many bytes
-# at a time, with at least so many seconds between: a flood then costs no processor
-# time.
+# at a time, with so many seconds between: a flood then costs no processor time.
 READ_QUOTA = 256 * 1024
 READ_PAUSE = 0.1
 
@@ -72,37 +70,23 @@ class ReadQuota:
     """
     Throws away what a reader sends, and holds a reader back that sends much.
 
-    @ivar isUsedUp: whether the reader is held back.
+    @ivar renewAt: when a reader that is held back may send again.
     """
 
-    isUsedUp = False
+    renewAt = inf
     _read = 0
 
-    def __init__(self, transport: Any) -> None:
+    def throwAway(self, data: bytes, transport: Any, now: float) -> None:
         """
-        @param transport: what is read from.
-        """
-        self._transport = transport
+        @param transport: where the data came from.
 
-    def throwAway(self, data: bytes) -> bool:
-        """
-        @return: whether the reader is to be held back from now on.
+        @param now: the time, in seconds.
         """
         self._read += len(data)
         # TLS may give more of what it has already, though it is told to pause.
-        if self._read < READ_QUOTA or self.isUsedUp:
-            return False
-        self.isUsedUp = True
-        self._transport.pauseProducing()
-        return True
-
-    def renew(self) -> None:
-        """
-        Read on.
-        """
-        self.isUsedUp = False
-        self._read = 0
-        self._transport.resumeProducing()
+        if self._read >= READ_QUOTA and self.renewAt == inf:
+            self.renewAt = now + READ_PAUSE
+            transport.pauseProducing()
 
 
 @implementer(IHalfCloseableProtocol)
@@ -117,6 +101,8 @@ class DeliveryProtocol(Protocol):
 
     @ivar state: how far it has come.
 
+    @ivar size: bytes that are delivered, once that is known.
+
     @ivar checkAt: when the next check is due, in seconds of the factory's clock.
     """
 
@@ -126,12 +112,22 @@ class DeliveryProtocol(Protocol):
     transport: Any  # TCP, TLS or UNIX; no interface of Twisted's has all of it
 
     state = State.WAITING
+    size = 0
     checkAt = inf
+    _waitsFor: Deferred[bytes] | None = None
     _peerEnded = False
-    _quota: ReadQuota | None = None
+    _quota = ReadQuota()  # of readers who send nothing
     _progress: tuple[int, int] | None = None
     _progressAt = 0.0
-    _closingInterval = FIRST_CLOSING_CHECK
+    _closingCheck = CLOSING_CHECK
+
+    def waitFor(self, data: Deferred[bytes]) -> None:
+        """
+        Have something cancelled when the connection is lost before it is there.
+
+        @param data: what will be delivered.
+        """
+        self._waitsFor = data
 
     def deliver(self, data: bytes) -> None:
         """
@@ -139,7 +135,8 @@ class DeliveryProtocol(Protocol):
         """
         transport = self.transport
         self.state = State.SENDING
-        self.factory.addFresh(self)
+        self.size = len(data)
+        self.factory.begun(self)
         if ISSLTransport.providedBy(transport):
             # TLS would encrypt all of one write into memory, and says the end in
             # its own way.
@@ -147,24 +144,38 @@ class DeliveryProtocol(Protocol):
             sent.addCallbacks(lambda _: transport.loseConnection(), lambda _: None)
             return
         if not getattr(transport, "isBornReset", False):
-            self._setReset(True)
+            self._setReset(True)  # until the kernel has everything
         # Twisted 24.11 and later keep no copy of what is written at once.
         transport.write(data)
         transport.loseWriteConnection()
 
     def _setReset(self, resets: bool) -> None:
-        # Until the kernel has everything, an end of the process is a reset.
         with suppress(OSError):  # the reader has gone
             kernel.setReset(self.transport.socket, resets)
+
+    def writeConnectionLost(self) -> None:
+        """
+        The kernel has everything, and the end.
+        """
+        transport = self.transport
+        self.state = State.ENDED
+        if not getattr(transport, "isBornReset", False):
+            self._setReset(False)
+        if self._progress is None:
+            # Most readers end within a tick: nothing waits for them before that.
+            transport.pauseProducing()
+        else:
+            self.checkAt = 0.0
 
     def dataReceived(self, data: bytes) -> None:
         """
         Throw away what the reader sends.
         """
-        if self._quota is None:
-            self._quota = ReadQuota(self.transport)
-        if self._quota.throwAway(data):
-            self.checkAt = self.factory.reactor.seconds() + READ_PAUSE
+        if self._quota is DeliveryProtocol._quota:
+            self._quota = ReadQuota()
+        self._quota.throwAway(data, self.transport, self.factory.reactor.seconds())
+        if self._quota.renewAt < self.checkAt:
+            self.checkAt = self._quota.renewAt
             self.factory.watch(self)
 
     def readConnectionLost(self) -> None:
@@ -173,21 +184,8 @@ class DeliveryProtocol(Protocol):
         """
         self._peerEnded = True
         if self.state in (State.ENDED, State.ACKNOWLEDGED):
-            self._closingInterval = FIRST_CLOSING_CHECK
+            self._closingCheck = CLOSING_CHECK
             self.check(self.factory.reactor.seconds())
-            self.factory.watch(self)
-
-    def writeConnectionLost(self) -> None:
-        """
-        The kernel has everything, and the end.
-        """
-        self.state = State.ENDED
-        if not getattr(self.transport, "isBornReset", False):
-            self._setReset(False)
-        # Most readers end within a tick, and nothing waits for them before that.
-        self.transport.pauseProducing()
-        if self._progress is not None:
-            self.factory.addFresh(self)
 
     def check(self, now: float) -> None:
         """
@@ -196,63 +194,63 @@ class DeliveryProtocol(Protocol):
 
         @param now: the time, in seconds of the factory's clock.
         """
-        transport = self.transport
-        if self.state is State.ENDED and kernel.isClosed(transport.socket):
+        transport, state = self.transport, self.state
+        if state is State.ENDED and kernel.isClosed(transport.socket):
             transport.loseConnection()
             return
-        if self._quota is not None and self._quota.isUsedUp:
-            self._quota.renew()
-        elif self.state is State.ENDED and not self._peerEnded:
+        if self._quota.renewAt <= now:
+            self._quota = ReadQuota()
             transport.resumeProducing()
-        if self.state is State.WAITING:
-            self.checkAt = inf
-        elif not self._letGo(now):
-            self.checkAt = now + self._untilNextCheck(now)
-
-    def _letGo(self, now: float) -> bool:
-        """
-        @return: whether the reader was let go.
-        """
-        known = kernel.progress(self.transport.socket)
-        progress = self.transport.offset, known.acknowledged
+        elif state is State.ENDED and self._quota.renewAt == inf:
+            transport.resumeProducing()
+        if state is State.WAITING:
+            self.checkAt = self._quota.renewAt
+            return
+        known = kernel.progress(transport.socket)
+        progress = transport.offset, known.acknowledged
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
-        if self.state is not State.SENDING and known.isComplete:
-            if self.state is State.ENDED:
-                self.state, self._progressAt = State.ACKNOWLEDGED, now
-            if self._peerEnded or now >= self._progressAt + FIN_TIMEOUT:
-                self.transport.loseConnection()
-                return True
+        if state is not State.SENDING and known.isComplete:
+            self._checkEnd(now)
         elif known.isClosed:
-            self.transport.abortConnection()
-            return True
-        elif now >= self._progressAt + self.factory.timeout:
+            transport.abortConnection()
+        else:
+            self._checkStall(now)
+        self.checkAt = min(self.checkAt, self._quota.renewAt)
+
+    def _checkEnd(self, now: float) -> None:
+        if self.state is State.ENDED:
+            self.state, self._progressAt = State.ACKNOWLEDGED, now
+        self.checkAt = self._progressAt + FIN_TIMEOUT
+        if self._peerEnded or now >= self.checkAt:
+            self.transport.loseConnection()
+
+    def _checkStall(self, now: float) -> None:
+        timeout = self.factory.timeout
+        if now >= self._progressAt + timeout:
             self._log.warn(
                 "gave up on {peer}, which took nothing for {timeout} seconds",
                 peer=peerName(self.transport.getPeer()),
-                timeout=self.factory.timeout,
+                timeout=timeout,
             )
             self.transport.abortConnection()
-            return True
-        return False
-
-    def _untilNextCheck(self, now: float) -> float:
-        if self.state is State.ACKNOWLEDGED:
-            return self._progressAt + FIN_TIMEOUT - now
-        timeout = self.factory.timeout
-        wait = min(timeout / CHECKS_PER_TIMEOUT, self._progressAt + timeout - now)
+        self.checkAt = min(
+            now + timeout / CHECKS_PER_TIMEOUT, self._progressAt + timeout
+        )
         if self.state is State.ENDED:
-            wait = min(wait, self._closingInterval)
-            self._closingInterval *= 2
-        return wait
+            self.checkAt = min(self.checkAt, now + self._closingCheck)
+            self._closingCheck *= 2
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The connection is gone, and whatever waited for it.
         """
         self.state = State.CLOSED
-        if self.checkAt != inf:
-            self.factory.forget(self)
+        self.checkAt = inf
+        self.factory.watched.discard(self)
+        waitsFor, self._waitsFor = self._waitsFor, None
+        if waitsFor is not None:
+            waitsFor.cancel()
 
 
 class DeliveryFactory(Factory):
@@ -262,6 +260,8 @@ class DeliveryFactory(Factory):
     @ivar timeout: how many seconds a reader may take nothing.
 
     @ivar reactor: the clock.
+
+    @ivar watched: the deliveries that have a time for their next check.
     """
 
     _log = Logger()
@@ -272,63 +272,60 @@ class DeliveryFactory(Factory):
         """
         self.timeout = timeout
         self.reactor: IReactorTime = maybeGlobalReactor(reactor)
-        self._fresh: list[DeliveryProtocol] = []  # who came since the last sweep
-        self._older: list[DeliveryProtocol] = []  # who came in the tick before that
-        self._watched: set[DeliveryProtocol] = set()  # who has a time for a check
-        self._checkAt = inf  # the first of these times
-        self._sweep: IDelayedCall | None = None
-        self._ticks = False  # whether the next sweep is due within a tick
+        self.watched: set[DeliveryProtocol] = set()
+        self._fresh: list[DeliveryProtocol] = []  # that have begun since the last sweep
+        self._older: list[DeliveryProtocol] = []  # that had begun by then
+        self._scanAt = 0.0  # when the watched are to be looked through
+        self._next: IDelayedCall | None = None
 
-    def addFresh(self, delivery: DeliveryProtocol) -> None:
+    def begun(self, delivery: DeliveryProtocol) -> None:
         """
-        Have a delivery checked after one or two ticks.
+        A delivery has begun: it is checked after a tick or two.
         """
         self._fresh.append(delivery)
-        if not self._ticks:
-            self._ticks = True
-            self._schedule(TICK)
+        if len(self._fresh) == 1 and not self._older:
+            self._sweepIn(TICK)
+        if not self.numPorts:  # it listens no longer, and the process may end soon
+            self.logBegun([delivery])
 
     def watch(self, delivery: DeliveryProtocol) -> None:
         """
         Have a delivery checked when its time comes.
         """
-        if delivery.state is not State.CLOSED:
-            self._watched.add(delivery)
-            if delivery.checkAt < self._checkAt:
-                self._checkAt = delivery.checkAt
-                if not self._ticks:
-                    self._schedule(self._checkAt - self.reactor.seconds())
+        self.watched.add(delivery)
+        if self._next is None:
+            self._sweepIn(SLOW_TICK)
 
-    def forget(self, delivery: DeliveryProtocol) -> None:
+    def logBegun(self, deliveries: list[DeliveryProtocol]) -> None:
         """
-        A delivery is at its end.
+        Override this to log deliveries that have begun.
         """
-        self._watched.discard(delivery)
-        if not self._watched and not self._ticks:
-            self._checkAt = inf
-            self._schedule(inf)
 
-    def _schedule(self, delay: float) -> None:
-        if self._sweep is not None and self._sweep.active():
-            self._sweep.cancel()
-        if delay < inf:
-            self._sweep = self.reactor.callLater(max(0.0, delay), self.sweep)
+    def stopFactory(self) -> None:
+        """
+        It listens no longer.
+        """
+        self.logBegun(self._fresh)
 
-    def sweep(self) -> None:
-        """
-        Check all whose time has come.
-        """
+    def _sweepIn(self, delay: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = self.reactor.callLater(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        self._next = None
         now = self.reactor.seconds()
-        older, self._older, self._fresh = self._older, self._fresh, []
-        self._ticks = True
-        self._check(older, now)
-        if now >= self._checkAt:
-            self._check([one for one in self._watched if one.checkAt <= now], now)
-            first = min((one.checkAt for one in self._watched), default=inf)
-            self._checkAt = max(first, now + SWEEP_PAUSE)
-        self._ticks = bool(self._older or self._fresh)
-        if self._watched or self._ticks:
-            self._schedule(TICK if self._ticks else self._checkAt - now)
+        due, self._older, self._fresh = self._older, self._fresh, []
+        if self.numPorts:
+            self.logBegun(self._older)
+        if now >= self._scanAt:
+            self._scanAt = now + SLOW_TICK
+            due += [one for one in self.watched if one.checkAt <= now]
+        self._check(due, now)
+        if self._older:
+            self._sweepIn(TICK)
+        elif self.watched:
+            self._sweepIn(SLOW_TICK)
 
     def _check(self, deliveries: list[DeliveryProtocol], now: float) -> None:
         for delivery in deliveries:
@@ -339,5 +336,5 @@ class DeliveryFactory(Factory):
             except Exception:  # it must cost nobody else the sweep
                 self._log.failure("an error costs a connection")
                 delivery.transport.abortConnection()
-            if delivery.checkAt != inf:
-                self.watch(delivery)
+            if delivery.checkAt < inf:
+                self.watched.add(delivery)

@@ -8,33 +8,27 @@ import fcntl
 import select
 import socket
 import struct
+import sys
 import termios
-from socket import SocketType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-# Whether this is a kernel that tells: a Mac, for one, has neither.
+# Whether this kernel tells: that of a Mac, for one, does not.
 TELLS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
 
-# struct tcp_info of Linux (include/uapi/linux/tcp.h): tcpi_state is its first byte,
-# and tcpi_bytes_acked, which came with Linux 4.1, the 64-bit number that follows the
-# first 120.  The kernel gives as many of the bytes as it is asked for.
+# struct tcp_info (include/uapi/linux/tcp.h), of which the kernel gives as much as it
+# is asked for: tcpi_state is its first byte; tcpi_bytes_acked, which came with Linux
+# 4.1, is the 64-bit number that follows the first 120.
 _INFO = struct.Struct("=B119xQ")
+_FIN_WAIT2, _CLOSE = 5, 7  # include/net/tcp_states.h
 
-# include/net/tcp_states.h
-_FIN_WAIT2 = 5
-_CLOSE = 7
-
-# Numbers, since an enumeration takes a third of a microsecond to become one.
-_UNIX = int(socket.AF_UNIX)
-_TCP = int(socket.IPPROTO_TCP)
+# Numbers: an enumeration takes a third of a microsecond to become one.
+_UNIX, _TCP = int(socket.AF_UNIX), int(socket.IPPROTO_TCP)
 _TCP_INFO = int(getattr(socket, "TCP_INFO", 0))
-_SOCKET = int(socket.SOL_SOCKET)
-_LINGER = int(socket.SO_LINGER)
-_PEEK = int(socket.MSG_PEEK) | int(socket.MSG_DONTWAIT)
+_SOCKET, _LINGER = int(socket.SOL_SOCKET), int(socket.SO_LINGER)
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
-# socket(7): with a time of 0, to close is to reset.
-_RESET = struct.pack("ii", 1, 0)
-_END = struct.pack("ii", 0, 0)
+_RESET, _END = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # socket(7)
+_NONE = struct.pack("i", 0)
 
 
 class Progress(NamedTuple):
@@ -42,12 +36,10 @@ class Progress(NamedTuple):
     How far a connection has come.
 
     @ivar acknowledged: how many bytes the other side's kernel has acknowledged; on
-        a UNIX socket, a number that changes when some were read; 0 where that is
-        not known.
+        a UNIX socket, a number that changes when some were read.
 
-    @ivar isComplete: when the end is sent, whether the other side has everything:
-        its kernel has acknowledged it or, on a UNIX socket, its program has read
-        it.  C{True} where that is not known.
+    @ivar isComplete: once the end is sent, whether the other side has everything:
+        its kernel has acknowledged it or, on a UNIX socket, its program has read it.
 
     @ivar isClosed: see L{isClosed}.
     """
@@ -57,55 +49,53 @@ class Progress(NamedTuple):
     isClosed: bool
 
 
-_UNKNOWN = Progress(0, True, False)
-
-
-def progress(connection: SocketType) -> Progress:
+def progress(connection: Any) -> Progress:
     """
-    Ask how far a connection has come.
-
-    What C{send} took is no progress: the kernel keeps megabytes for a reader
-    that never takes a byte, and is busy for minutes with one that is slow.
+    Ask how far a connection has come.  What C{send} took is no progress: the kernel
+    keeps megabytes for a reader that never takes a byte, and is busy for minutes with
+    one that is slow.
 
     @param connection: a connected stream socket.
+
+    @return: where it cannot be known, that everything is acknowledged.
     """
     try:
         if connection.family == _UNIX:
             pending = _pending(connection)
-            return Progress(-pending, not pending, isClosed(connection))
+            taken = -int.from_bytes(pending, sys.byteorder)
+            return Progress(taken, pending == _NONE, isClosed(connection))
         info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
         state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
-        return _UNKNOWN
+        return Progress(0, True, False)
     return Progress(acknowledged, state in (_FIN_WAIT2, _CLOSE), state == _CLOSE)
 
 
-def isClosed(connection: SocketType) -> bool:
+def isClosed(connection: Any) -> bool:
     """
     Ask whether a connection is closed: reset, or both sides have ended and
     everything is acknowledged.
 
     @param connection: a connected stream socket.
 
-    @return: C{False} also where that is not known.
+    @return: C{False} also where it cannot be known.
     """
     try:
         if connection.family == _UNIX:
-            return not connection.recv(1, _PEEK) and not _pending(connection)
-        return connection.getsockopt(_TCP, _TCP_INFO, 1)[0] == _CLOSE
-    except (BlockingIOError, IndexError):
-        return False
+            return not connection.recv(1, _PEEK) and _pending(connection) == _NONE
+        return bool(connection.getsockopt(_TCP, _TCP_INFO, 1)[0] == _CLOSE)
+    except ConnectionError:
+        return True
     except OSError:
-        # What the other side of a UNIX socket resets is closed.
-        return connection.family == _UNIX
+        return False
 
 
-def setReset(connection: SocketType, resets: bool) -> None:
+def setReset(connection: Any, resets: bool) -> None:
     """
     Say what the other side sees when a socket is closed, by whomever.
 
     @param connection: a TCP socket, connected or listening: the sockets that it
-        accepts inherit it.  On a UNIX socket it has no effect.
+        accepts inherit it.  A UNIX socket has no reset.
 
     @param resets: whether it is a reset, and not the end.
 
@@ -114,9 +104,7 @@ def setReset(connection: SocketType, resets: bool) -> None:
     connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
 
 
-def _pending(connection: SocketType) -> int:
+def _pending(connection: Any) -> bytes:
     # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes, but
     # 0 is when everything has been read.
-    answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-    (pending,) = struct.unpack("i", answer)
-    return int(pending)
+    return fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _NONE)

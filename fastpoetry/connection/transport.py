@@ -2,32 +2,27 @@
 Twisted's own transports for accepted connections, cheap to make, and sending without
 copies.  They know nothing of poems: any protocol runs on them.
 
-What they lean on that Twisted does not document: of C{tcp.Server} and its bases
-C{_tempDataBuffer}, C{_tempDataLen}, C{_writeDisconnecting}, C{_writeDisconnected},
-C{_closeWriteConnection}, C{_aborting}, C{_getLogPrefix} and C{SEND_LIMIT}; of
-C{unix.Server} C{_sendmsgQueue}.  Each is held by F{tests/test_transport.py}.
+Of what Twisted does not document they lean on C{_tempDataBuffer}, C{_tempDataLen},
+C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting}
+and C{SEND_LIMIT}, and of C{unix.Server} on C{_sendmsgQueue}; F{tests/test_transport.py}
+holds each.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
 import struct
-from socket import SocketType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from twisted.internet import tcp, unix
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
 from fastpoetry.connection.kernel import setReset
-
-if TYPE_CHECKING:
-    from fastpoetry.connection.connections import Connections
 
 # How many bytes go to the kernel at once.  Larger pieces fall out of the processor's
 # cache before the reader has them; and with as many as the kernel holds unsent (see
@@ -35,12 +30,14 @@ if TYPE_CHECKING:
 # has nothing left.
 SENT_AT_ONCE = 112 * 1024
 
-_DONTWAIT = int(socket.MSG_DONTWAIT)
-# The end, which follows at once, goes out in the last segment.
-_END_FOLLOWS = _DONTWAIT | int(getattr(socket, "MSG_MORE", 0))
-_SHUT_WR = int(socket.SHUT_WR)
-_IN = int(getattr(select, "EPOLLIN", 1))
-_OUT = int(getattr(select, "EPOLLOUT", 4))
+# MSG_MORE: the end, which follows at once, goes out in the last segment.
+_FLAGS = int(socket.MSG_DONTWAIT)
+_END_FOLLOWS = _FLAGS | int(getattr(socket, "MSG_MORE", 0))
+
+# The kernel takes so many bytes for a UNIX socket all or not.
+PAGE = 4096
+
+_IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
 _DONE = Failure(CONNECTION_DONE)
 
 
@@ -50,94 +47,69 @@ class Transport(tcp.Server):
     L{fastpoetry.listening.acceptor}): only when everything that was written is with
     the kernel does its close become an end.
 
-    During its own turn it asks the kernel to wait for nothing: what it C{wants} then
-    is done, or asked for, when that turn ends.
+    What it wants during its own turn is done, or asked of the kernel, at the end of
+    that turn.
 
-    @ivar wants: for which events of C{epoll} it waits, as of now.
+    @ivar wants: for which events it waits, as of now.
 
-    @ivar waits: for which the kernel was told to wait.
+    @ivar waits: for which of them the kernel was told to wait.
 
     @ivar hasTurn: whether this is its turn.
 
     @cvar isBornReset: that a protocol need not ask for it.
     """
 
-    # Twisted copies what is left to send as soon as it is less than this.
-    SEND_LIMIT = 1
-
-    isBornReset = True
+    SEND_LIMIT = 1  # Twisted copies what is left to send when it is less than this
     connected = 1
+    isBornReset = True
+    hasTurn = False
     wants = _IN
     waits = 0
-    hasTurn = False
-    _tempDataLen = 0
+    logstr = "Transport"
+    repstr = "<Transport>"
 
-    def __init__(
-        self, connection: SocketType, protocol: Any, peer: Any, reactor: Connections
-    ) -> None:
+    def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
         """
         @param connection: the socket.
 
-        @param protocol: what is told of it.
-
         @param peer: the address of the other side.
 
-        @param reactor: what has it wait.
+        @param reactor: the L{fastpoetry.connection.connections.Connections} that it
+            is one of.
         """
-        # Not that of the base: it asks the reactor to wait, and makes several names.
-        self.socket: Any = connection
-        self.fd = connection.fileno()
+        # Not that of the base: it has the reactor wait, and makes names.
+        self.socket = connection
+        self.fd: int = connection.fileno()
         self.protocol = protocol
         self.peer = peer
         self.reactor: Any = reactor
         self._tempDataBuffer = []
+        self._tempDataLen = 0
 
     def fileno(self) -> int:
-        """
-        @see: L{twisted.internet.interfaces.IFileDescriptor.fileno}
-        """
+        """@see: L{twisted.internet.interfaces.IFileDescriptor.fileno}"""
         return self.fd
 
     def getPeer(self) -> Any:
-        """
-        @see: L{twisted.internet.interfaces.ITransport.getPeer}
-        """
+        """@see: L{twisted.internet.interfaces.ITransport.getPeer}"""
         return self.peer
 
-    def logPrefix(self) -> str:
-        """
-        @see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}
-        """
-        prefix: str = self._getLogPrefix(self.protocol)
-        return prefix
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} to {self.peer}>"
-
     def startReading(self) -> None:
-        """
-        @see: L{twisted.internet.abstract.FileDescriptor.startReading}
-        """
+        """@see: L{twisted.internet.abstract.FileDescriptor.startReading}"""
         self._want(self.wants | _IN)
 
     def stopReading(self) -> None:
-        """
-        @see: L{twisted.internet.abstract.FileDescriptor.stopReading}
-        """
+        """@see: L{twisted.internet.abstract.FileDescriptor.stopReading}"""
         self._want(self.wants & ~_IN)
 
     pauseProducing = stopReading
 
     def startWriting(self) -> None:
-        """
-        @see: L{twisted.internet.abstract.FileDescriptor.startWriting}
-        """
+        """@see: L{twisted.internet.abstract.FileDescriptor.startWriting}"""
         self._want(self.wants | _OUT)
 
     def stopWriting(self) -> None:
-        """
-        @see: L{twisted.internet.abstract.FileDescriptor.stopWriting}
-        """
+        """@see: L{twisted.internet.abstract.FileDescriptor.stopWriting}"""
         self._want(self.wants & ~_OUT)
 
     def _want(self, events: int) -> None:
@@ -145,38 +117,51 @@ class Transport(tcp.Server):
         if not self.hasTurn:
             self.reactor.wait(self)
 
+    # What most connections do, one write and the end, as the base does it, in short.
+
+    def write(self, data: bytes) -> None:
+        """@see: L{twisted.internet.interfaces.ITransport.write}"""
+        isFirst = self.hasTurn and not self.wants & _OUT and self.connected
+        isPlain = self.producer is None and not (self.TLS or self._writeDisconnected)
+        if isFirst and isPlain and data.__class__ is bytes and data:
+            self.dataBuffer = data
+            self.wants |= _OUT
+        else:
+            super().write(data)
+
+    def loseWriteConnection(self) -> None:
+        """@see: L{twisted.internet.interfaces.ITCPTransport.loseWriteConnection}"""
+        self._writeDisconnecting = True
+        self.wants |= _OUT
+        if not self.hasTurn:
+            self.reactor.wait(self)
+
     def doWrite(self) -> Any:
-        """
-        @see: L{twisted.internet.abstract.FileDescriptor.doWrite}
-        """
-        written = self._tempDataBuffer
-        if not self._writeDisconnecting or self.dataBuffer or len(written) != 1:
+        """@see: L{twisted.internet.abstract.FileDescriptor.doWrite}"""
+        if self._tempDataLen or self.offset or self.producer is not None:
             return super().doWrite()
-        # One write and the end: what the base does, in short.
-        (data,) = written
-        written.clear()
-        self._tempDataLen = 0
-        sent = self.writeSomeData(data)
-        if sent.__class__ is not int:
+        if not self._writeDisconnecting:
+            return super().doWrite()
+        sent = self.writeSomeData(self.dataBuffer)
+        if sent is CONNECTION_LOST:
             return sent
-        if sent != len(data) or self.producer is not None:
-            self.dataBuffer, self.offset = data, sent
+        if sent < len(self.dataBuffer):
+            self.offset = sent
             return None
+        self.dataBuffer = b""
         self.wants &= ~_OUT
         self._writeDisconnected = True
         return self._closeWriteConnection()
 
-    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
-        """
-        @see: L{twisted.internet.tcp.Connection.writeSomeData}
-        """
-        flags = _DONTWAIT
+    def writeSomeData(self, data: bytes) -> Any:
+        """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""
+        flags = _FLAGS
         if len(data) > SENT_AT_ONCE:
             data = memoryview(data)[:SENT_AT_ONCE]  # type: ignore[assignment]
         elif self._writeDisconnecting and not self._tempDataLen:
-            flags = _END_FOLLOWS
+            flags = _FLAGS if self.producer else _END_FOLLOWS
         try:
-            return self.socket.send(data, flags)  # type: ignore[no-any-return]
+            return self.socket.send(data, flags)
         except BlockingIOError:
             return 0
         except OSError:
@@ -185,34 +170,24 @@ class Transport(tcp.Server):
     def _closeWriteConnection(self) -> Any:
         # That of the base takes an end that could not be sent for one that was.
         try:
-            self.socket.shutdown(_SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
+            setReset(self.socket, False)
         except OSError:
             self._writeDisconnected = False
             return CONNECTION_LOST
-        self._setReset(False)
         if IHalfCloseableProtocol.providedBy(self.protocol):
             self.protocol.writeConnectionLost()
         return None
 
-    def _setReset(self, resets: bool) -> None:
-        try:
-            setReset(self.socket, resets)
-        except OSError:
-            pass  # the other side has gone
-
     def loseConnection(self) -> None:
-        """
-        @see: L{twisted.internet.interfaces.ITransport.loseConnection}
-        """
+        """@see: L{twisted.internet.interfaces.ITransport.loseConnection}"""
         if self._writeDisconnected and not self.disconnecting:
             self.connectionLost(_DONE)
         else:
             super().loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        @see: L{twisted.internet.tcp.Connection.connectionLost}
-        """
+        """@see: L{twisted.internet.abstract.FileDescriptor.connectionLost}"""
         # That of the base says the end before a reset can be asked for.
         if self.disconnected:
             return
@@ -220,10 +195,16 @@ class Transport(tcp.Server):
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.stopProducing()
-        if self._aborting:
-            self._setReset(True)
-        elif not self._writeDisconnected and self._isSent(reason):
-            self._setReset(False)
+        isSent = len(self.dataBuffer) == self.offset and not self._tempDataLen
+        try:
+            if self._aborting:
+                setReset(self.socket, True)
+            elif (
+                not self._writeDisconnected and isSent and reason.check(ConnectionDone)
+            ):
+                setReset(self.socket, False)
+        except OSError:
+            pass  # the other side has gone
         self.reactor.remove(self)
         connection, protocol = self.socket, self.protocol
         del self.socket, self.protocol
@@ -233,7 +214,7 @@ class Transport(tcp.Server):
             pass  # it is closed all the same; close(2)
         protocol.connectionLost(reason)
 
-    def _isSent(self, reason: Failure) -> bool:
+    def _isOrderly(self, reason: Failure) -> bool:
         left = len(self.dataBuffer) - self.offset + self._tempDataLen
         return not left and reason.check(ConnectionDone) is not None
 
@@ -242,15 +223,13 @@ class UNIXTransport(Transport, unix.Server):
     """
     A connection over a UNIX socket, where there is no reset: a connection that is
     cut ends as one that is whole does.  So the last byte before a half-close comes
-    with a descriptor, which proves to those who look for it that nothing is missing
-    (C{SCM_RIGHTS}, unix(7)); the kernel keeps it from the others.
+    with a descriptor (C{SCM_RIGHTS}, unix(7)), which proves to those who look for it
+    that nothing is missing; the kernel keeps it from the others.
     """
 
     _proof: ClassVar[list[tuple[int, int, bytes]]] = []
 
-    def __init__(
-        self, connection: SocketType, protocol: Any, peer: Any, reactor: Connections
-    ) -> None:
+    def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
         """
         @see: L{Transport}
         """
@@ -260,32 +239,17 @@ class UNIXTransport(Transport, unix.Server):
             null = struct.pack("i", os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
             self._proof.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, null))
 
-    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
-        """
-        @see: L{twisted.internet.tcp.Connection.writeSomeData}
-        """
+    def writeSomeData(self, data: bytes) -> Any:
+        """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""
         if self._sendmsgQueue:
-            return unix.Server.writeSomeData(self, data)  # type: ignore[no-any-return]
-        if not (data and self._writeDisconnecting and not self._tempDataLen):
+            return unix.Server.writeSomeData(self, data)
+        ends = self._writeDisconnecting and not self._tempDataLen
+        if not data or not ends or self.producer is not None:
             return super().writeSomeData(data)
-        before, last = memoryview(data)[:-1], data[-1:]
+        if len(data) > PAGE:  # the last byte goes by itself
+            return super().writeSomeData(memoryview(data)[:-1])  # type: ignore[arg-type]
         try:
-            if before:
-                sent: int = self.socket.send(before[:SENT_AT_ONCE], _DONTWAIT)
-                if sent != len(before):
-                    return sent
-            return len(before) + self._sendLast(last)
-        except BlockingIOError:
-            return len(before)
+            return self.socket.sendmsg([data], self._proof, _FLAGS)
         except OSError:
-            return CONNECTION_LOST
-
-    def _sendLast(self, last: bytes) -> int:
-        try:
-            sent = self.socket.sendmsg([last], self._proof, _DONTWAIT)
-        except OSError as error:
-            if error.errno != errno.ETOOMANYREFS:
-                raise
-            # Too many descriptors are on their way to readers: it goes without.
-            sent = self.socket.send(last, _DONTWAIT)
-        return int(sent)
+            # Too many descriptors may be on their way to readers: it goes without.
+            return super().writeSomeData(data)

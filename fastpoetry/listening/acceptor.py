@@ -9,11 +9,11 @@ import os
 import resource
 import select
 import socket
+from collections.abc import Collection
 from socket import SocketType
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
-from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -47,7 +47,7 @@ _INET6 = int(socket.AF_INET6)
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 # Errors of accept that are about the connection that was accepted; accept(2).
-_LOST = {
+LOST = {
     errno.ECONNABORTED,
     errno.EPERM,
     errno.EPROTO,
@@ -59,6 +59,10 @@ _LOST = {
     errno.EOPNOTSUPP,
     errno.ENETUNREACH,
 }
+
+
+# All acceptors of this process, which share its descriptors.
+ACCEPTORS: set[Acceptor] = set()
 
 
 def freeDescriptors() -> int:
@@ -73,41 +77,14 @@ def freeDescriptors() -> int:
         return limit
 
 
-class Descriptors:
+def divideDescriptors(acceptors: Collection[Acceptor]) -> None:
     """
-    The descriptors of a process, which its acceptors share evenly.
-
-    @ivar acceptors: those that accept.
+    Have acceptors share evenly what this process may open for readers.
     """
-
-    def __init__(self) -> None:
-        self.acceptors: set[Acceptor] = set()
-        self._forReaders = 0
-
-    def add(self, acceptor: Acceptor) -> None:
-        """
-        An acceptor begins.
-        """
-        self.acceptors.add(acceptor)
-        used = sum(len(other.connections) for other in self.acceptors)
-        self._forReaders = freeDescriptors() + used - RESERVE
-
-    def remove(self, acceptor: Acceptor) -> None:
-        """
-        An acceptor has stopped: its share is for the others.
-        """
-        self.acceptors.remove(acceptor)
-        for other in self.acceptors:
-            other.resume()
-
-    def share(self) -> int:
-        """
-        @return: how many readers each acceptor may have.
-        """
-        return max(1, self._forReaders // len(self.acceptors))
-
-
-OF_PROCESS = Descriptors()
+    readers = sum(len(one.connections) for one in acceptors)
+    for one in acceptors:
+        one.share = max(1, (freeDescriptors() + readers - RESERVE) // len(acceptors))
+        one.resume()
 
 
 @implementer(IReadDescriptor)
@@ -118,32 +95,34 @@ class Acceptor:
     turned away.  (Out of descriptors, the port by itself accepts and closes.)
 
     @ivar connections: who is in.
+
+    @ivar share: how many the descriptors of the process allow for.
     """
 
     _log = Logger()
 
+    share = 1
     _pause: IDelayedCall | None = None
-    _isWaiting = False
 
     def __init__(
         self,
-        port: Port,
+        port: Any,
         maxConnections: int | None,
         reactor: Any,
-        descriptors: Descriptors = OF_PROCESS,
+        acceptors: set[Acceptor] = ACCEPTORS,
     ) -> None:
         """
-        @param port: a port that listens, on TCP or a UNIX socket.
+        @param port: a L{Port} that listens, on TCP or a UNIX socket.
 
         @param maxConnections: how many connections there may be at once; by default,
-            and at the most, an equal share of the descriptors of the process.
+            and at the most, as many as its share of the descriptors.
 
-        @param descriptors: with whom they are shared.
+        @param acceptors: with whom these are shared.
         """
-        self._port: Any = port
+        self._port = port
         self._maxConnections = maxConnections
         self._reactor = reactor
-        self._descriptors = descriptors
+        self._acceptors = acceptors
         self._family = int(port.socket.family)
         isUNIX = port.socket.family == socket.AF_UNIX
         self._transport = UNIXTransport if isUNIX else Transport
@@ -162,8 +141,8 @@ class Acceptor:
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT
             )
         self._port.stopReading()
-        self._descriptors.add(self)
-        self.resume()
+        self._acceptors.add(self)
+        divideDescriptors(self._acceptors)
 
     def stop(self) -> None:
         """
@@ -178,47 +157,41 @@ class Acceptor:
                 break
             self.doRead()
         self._endPause()
-        self._waitForRoom(False)
-        self._descriptors.remove(self)
+        self.connections.watchers.discard(self.resume)
         self._reactor.removeReader(self)
         self.connections.close()
+        self._acceptors.remove(self)
+        divideDescriptors(self._acceptors)
 
     def _room(self) -> int:
-        share = self._descriptors.share()
-        limit = share if self._maxConnections is None else self._maxConnections
-        return min(share, limit) - len(self.connections)
+        limit = self.share if self._maxConnections is None else self._maxConnections
+        return min(limit, self.share) - len(self.connections)
 
     def resume(self) -> None:
         """
         Let readers in, if there is room and no pause.
         """
         if self._pause is None and self._room() > 0:
-            self._waitForRoom(False)
+            self.connections.watchers.discard(self.resume)
             try:
                 self._reactor.addReader(self)
             except OSError as error:
                 self._cannotAccept(error)
 
-    def _waitForRoom(self, waits: bool) -> None:
-        if waits != self._isWaiting:
-            self._isWaiting = waits
-            watch = self.connections.watch if waits else self.connections.unwatch
-            watch(self.resume)
-
     def _cannotAccept(self, error: OSError) -> None:
         # The readers wait; without a pause the reactor would spin.
         self._log.error("cannot accept: {reason}", reason=error.strerror)
         self._reactor.removeReader(self)
-        self._pause = self._reactor.callLater(PAUSE, self._endPauseAndResume)
+        self._pause = self._reactor.callLater(PAUSE, self._resumeAfterPause)
 
-    def _endPauseAndResume(self) -> None:
+    def _resumeAfterPause(self) -> None:
         self._pause = None
         self.resume()
 
     def _endPause(self) -> None:
-        pause, self._pause = self._pause, None
-        if pause is not None:
-            pause.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
 
     def doRead(self) -> None:
         """
@@ -227,73 +200,55 @@ class Acceptor:
         # What accept() calls, which makes two enumerations and a larger socket of
         # it: a tenth of what a poem costs.
         accept = self._port.socket._accept
-        accepted, lost = 0, None
+        lost: OSError | None = None
+        before = len(self.connections)
         try:
             for _ in range(min(self._room(), MAX_ACCEPTS)):
                 try:
-                    fd, address = accept()
+                    self._begin(*accept())
                 except BlockingIOError:
                     break
                 except OSError as error:
-                    if error.errno not in _LOST:
+                    if error.errno not in LOST:
                         raise
                     lost = error
-                else:
-                    accepted += 1
-                    self._begin(fd, address)
             else:
-                if lost is not None and not accepted:
+                if lost is not None and len(self.connections) == before:
                     raise lost
         except OSError as error:
             self._cannotAccept(error)
         if self._room() <= 0:
             self._reactor.removeReader(self)
-            self._waitForRoom(True)
+            self.connections.watchers.add(self.resume)
 
     def _begin(self, fd: int, address: Any) -> None:
-        """
-        Begin a connection.
-
-        @param fd: a socket that was accepted.
-
-        @param address: its peer, as C{accept} gives it.
-        """
-        connection = None
         try:
             connection = SocketType(self._family, _STREAM, 0, fd)
-            if self._family == _INET6 and address[3]:  # only a name has a scope
-                host, _ = socket.getnameinfo(address, _NUMERIC)
-                address = host, *address[1:]
-            port = self._port
-            peer = port._buildAddr(address)
-            protocol = port.factory.buildProtocol(peer)
-            if protocol is not None:
-                transport = self._transport(
-                    connection, protocol, peer, self.connections
-                )
-                self.connections.begin(transport)
-                return
-        except Exception:
-            self._log.failure("cannot serve a reader")
-        # Born to be reset, it is.
-        if connection is None:
+        except OSError:
             os.close(fd)
-        else:
+            raise
+        try:
+            if self._family == _INET6 and address[3]:  # only a name has a scope
+                address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
+            peer = self._port._buildAddr(address)
+            protocol = self._port.factory.buildProtocol(peer)
+            if protocol is None:
+                connection.close()
+                return
+            transport = self._transport(connection, protocol, peer, self.connections)
+        except Exception:
+            self._log.failure("an error costs a connection")
             connection.close()
+        else:
+            self.connections.begin(transport)
 
     def fileno(self) -> int:
-        """
-        @see: L{twisted.internet.interfaces.IFileDescriptor.fileno}
-        """
-        fd: int = self._port.fileno()
-        return fd
+        """@see: L{twisted.internet.interfaces.IFileDescriptor.fileno}"""
+        return int(self._port.fileno())
 
     def logPrefix(self) -> str:
-        """
-        @see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}
-        """
-        prefix: str = self._port.logPrefix()
-        return prefix
+        """@see: L{twisted.internet.interfaces.ILoggingContext.logPrefix}"""
+        return str(self._port.logPrefix())
 
     def connectionLost(self, reason: Failure) -> None:
         """
