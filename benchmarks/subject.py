@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.crowd import Address, Crowd
 from benchmarks.network import LOOPBACK, Loopback
-from tests.processes import Ground, Server, findCommand
+from tests.processes import Ground, Server, findCommand, quoted
 
 PLAIN = "plain"
 OURS = "ours"
@@ -160,7 +160,7 @@ def running(
         ground = Ground(stack.callback)
         path = ground.write("poem.txt", poem)
         ground.path.chmod(0o777)  # for whom --uid names, too
-        command = f"{findCommand('twistd')} -n {prefix}"
+        command = f"{quoted(findCommand('twistd'))} -n {prefix}"
         if kind == OURS:
             host = network.host
             command += f" fastpoetry --poem {path} --port {port} --iface {host}"
@@ -168,7 +168,7 @@ def running(
         else:
             settings = plainSettings(path, network.host, port)
             words = " ".join(f"{name}={value}" for name, value in settings.items())
-            command = f"env {words} {command} -y {PLAIN_TAC}"
+            command = f"env {words} {command} -y {quoted(PLAIN_TAC)}"
         if descriptors is not None:
             command = f"prlimit --nofile={descriptors}:{descriptors} {command}"
         with network.atServer():

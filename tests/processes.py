@@ -51,6 +51,13 @@ def findCommand(name: str) -> str:
     return found
 
 
+def quoted(path: object) -> str:
+    """
+    @return: a path, as a word of a command: a checkout may be anywhere.
+    """
+    return shlex.quote(str(path))
+
+
 def holdPort(addCleanup: Callable[..., Any], option: int) -> int:
     """
     Hold a port, on which only servers of the test can listen meanwhile, and from

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shlex
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from tests.processes import (
     connect,
     fetch,
     holdPort,
+    quoted,
     readAll,
 )
 
@@ -324,7 +324,7 @@ class NetworkTests(NetworkTestCase):
         path = ground.write("examples/two-poems.tac", tac.encode())
         ground.write("poetry/ecstasy.txt", POEM)
         ground.write("poetry/science.txt", OTHER)
-        server = ground.daemon(f"-y {shlex.quote(str(path))}")
+        server = ground.daemon(f"-y {quoted(path)}")
         self.assertEqual([POEM, OTHER], [fetch(port) for port in server.ports])
         server.stop()
 

@@ -123,8 +123,9 @@ class SharedPortTests(SynchronousTestCase):
         daemons share a port.
         """
         text = UNIT.read_text()
-        text = text.replace("/opt/fastpoetry/bin/twistd", findCommand("twistd"))
-        unit = self.ground.write("fastpoetry@.service", text.encode())
+        twistd = findCommand("twistd")
+        installed = text.replace("/opt/fastpoetry/bin/twistd", f'"{twistd}"')
+        unit = self.ground.write("fastpoetry@.service", installed.encode())
         status, output = self.ground.run(f"systemd-analyze verify {unit}")
         self.assertEqual((0, b""), (status, output))
         (command,) = re.findall("(?m)^ExecStart=.*/(twistd .*)$", text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import shlex
 import signal
 import socket
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from fastpoetry.transform import TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError, TransformProxy
-from tests.processes import DEADLINE, ROOT, Ground, Server, connect, readAll
+from tests.processes import DEADLINE, ROOT, Ground, Server, connect, quoted, readAll
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"
 ANSWER = b"15:here is my poem,"
@@ -100,7 +99,7 @@ class DaemonTests(SynchronousTestCase):
         self.assertIn("\nport = 11000\n", text)
         tac = text.replace("\nport = 11000\n", "\nport = 0\n")
         path = self.ground.write("examples/transform.tac", tac.encode())
-        server = self.ground.daemon(f"-y {shlex.quote(str(path))}")
+        server = self.ground.daemon(f"-y {quoted(path)}")
         self.assertEqual(self.ask(server, REQUEST), ANSWER)
         server.stop()
 

@@ -179,4 +179,4 @@ def fill(
                     modules=module, directory=directory, log=log, port=port, poem=text
                 )
             )
-    return contender.command.format(**words).split()
+    return [word.format(**words) for word in contender.command.split()]

@@ -17,7 +17,7 @@ from benchmarks.faults import BIG, Scale
 from benchmarks.network import LOOPBACK, Link, Loopback
 from benchmarks.subject import OURS, PLAIN, Subject, running
 from benchmarks.table import Row, say
-from tests.processes import MARK, Ground, findCommand
+from tests.processes import MARK, Ground, findCommand, quoted
 
 POEM = BIG[:300_000]
 READERS = 32
@@ -128,8 +128,8 @@ def _activated(
         started = pool.submit(
             ground.foreground,
             f"systemd-socket-activate -l {host}:{port} --fdname=poem -E PYTHONPATH "
-            f"-E {MARK} {sys.executable} -u -m benchmarks.launcher {times} "
-            f"{'overlap' if overlap else 'turn'} {findCommand('twistd')} -n "
+            f"-E {MARK} {quoted(sys.executable)} -u -m benchmarks.launcher {times} "
+            f"{'overlap' if overlap else 'turn'} {quoted(findCommand('twistd'))} -n "
             f"fastpoetry --poem {path} -e systemd:domain=INET:index=0 --grace 60",
         )
         # It starts nothing before somebody connects.

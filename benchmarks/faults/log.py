@@ -18,7 +18,7 @@ from benchmarks.crowd import Crowd
 from benchmarks.faults import SMALL, Scale, compare
 from benchmarks.subject import PLAIN, PLAIN_TAC, plainSettings, running
 from benchmarks.table import Row, say
-from tests.processes import Ground
+from tests.processes import Ground, quoted
 
 
 def rows(scale: Scale) -> Iterator[Row]:
@@ -70,7 +70,7 @@ def _full(count: int, isDisk: bool, kind: str) -> tuple[str, bool]:
         environment: dict[str, str] = {}
         command = f"fastpoetry --poem {path} --port {port} --iface {host}"
         if kind == PLAIN:
-            command = f"-y {PLAIN_TAC}"
+            command = f"-y {quoted(PLAIN_TAC)}"
             environment = plainSettings(path, host, port)
         try:
             server = ground.daemon(
