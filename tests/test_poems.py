@@ -49,9 +49,12 @@ class PoemTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        These poems are there, and no others.
+        These poems are there, and no others, and a page with the length of each.
         """
-        self.assertEqual(set(POETRY.listdir()), set(POEMS))
+        self.assertEqual(set(POETRY.listdir()), {*POEMS, "README.md"})
+        page = POETRY.child("README.md").getContent().decode("utf-8")
+        for name in POEMS:
+            self.assertIn(f"| `{name}` | {POETRY.child(name).getsize()} |", page)
 
     def test_complete(self) -> None:
         """
