@@ -18,7 +18,6 @@ from unittest import skipIf
 from twisted.copyright import version
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.lane import SMALL
 from tests.processes import (
     POEM,
     ROOT,
@@ -36,6 +35,9 @@ TAC = "-y fastpoetry.tac"
 
 # More than the kernels of both sides hold for a reader that reads nothing.
 LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
+
+# A poem of so many bytes the kernel takes at once, for whatever reader.
+SMALL = 16 * 1024
 
 # The composition as it was first published, but for the number of the port.
 ORIGINAL = b"""\
@@ -224,7 +226,7 @@ class DaemonTests(SynchronousTestCase):
             "reactor class: twisted.internet.",
             f"PoetryFactory starting on {port}\n",
             "loaded a poem from: ",
-            f"[fastpoetry.lane.FastLane#info] sending {len(POEM)} bytes of poetry to ",
+            f"[fastpoetry.protocol.PoetryFactory#info] sending {len(POEM)} bytes of poetry to ",
             "Received SIGINT, shutting down.\n",
             f"(TCP Port {port} Closed)\n",
             "Stopping factory <fastpoetry.protocol.PoetryFactory",
@@ -417,7 +419,7 @@ class DaemonTests(SynchronousTestCase):
     def test_emptyPoem(self) -> None:
         """
         An empty poem is served as such, with a clean end, and a warning at start;
-        on a UNIX socket, too, where there is no fast lane.
+        on a UNIX socket, too.
         """
         path = self.ground.write("poem.txt", b"")
         server = self.ground.daemon(f"{PLUGIN} --endpoint unix:socket")
@@ -452,19 +454,15 @@ class DaemonTests(SynchronousTestCase):
 
 class SmallPoemTests(SynchronousTestCase):
     """
-    What a server owes its readers, with the longest poem that goes by
-    L{fastpoetry.lane}.
+    What a server owes its readers, with a poem that the kernel takes at once.
 
     @ivar poem: what the server serves.
 
-    @ivar other: a poem that goes the other way.
-
-    @ivar lines: how many lines of the log name three readers who come together.
+    @ivar other: another poem.
     """
 
     poem = LONG[:SMALL]
     other = LONG
-    lines = 1
 
     def setUp(self) -> None:
         """
@@ -490,10 +488,9 @@ class SmallPoemTests(SynchronousTestCase):
         reader.recv(1, socket.MSG_PEEK)
         return reader
 
-    def test_way(self) -> None:
+    def test_together(self) -> None:
         """
-        Readers who come together are named in one line of the log where the fast
-        lane serves them, and in a line each where it does not.
+        Readers who come together are named in one line of the log.
         """
         server = self.ground.daemon(PLUGIN)
         status = Path(f"/proc/{server.pid}/status")
@@ -507,7 +504,7 @@ class SmallPoemTests(SynchronousTestCase):
         server.stop()
         lines = re.findall(r"sending \d+ bytes of poetry to (.*)", server.log)
         self.assertEqual(names, ", ".join(lines).split(", "))
-        self.assertEqual(self.lines, len(lines))
+        self.assertEqual(1, len(lines))
 
     def test_daemonServesThePoem(self) -> None:
         """
@@ -645,13 +642,12 @@ class SmallPoemTests(SynchronousTestCase):
 
 class LongPoemTests(SmallPoemTests):
     """
-    The same with a poem that goes by L{fastpoetry.protocol}, and of which the
-    kernels of both sides hold only a part for a reader that reads nothing.
+    The same with a poem of which the kernels of both sides hold only a part for a
+    reader that reads nothing.
     """
 
     poem = LONG
     other = LONG[:SMALL]
-    lines = 3
 
     def test_killed(self) -> None:
         """
