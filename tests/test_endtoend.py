@@ -226,7 +226,8 @@ class DaemonTests(SynchronousTestCase):
             "reactor class: twisted.internet.",
             f"PoetryFactory starting on {port}\n",
             "loaded a poem from: ",
-            f"[fastpoetry.protocol.PoetryFactory#info] sending {len(POEM)} bytes of poetry to ",
+            "[fastpoetry.protocol.PoetryFactory#info] sending "
+            f"{len(POEM)} bytes of poetry to ",
             "Received SIGINT, shutting down.\n",
             f"(TCP Port {port} Closed)\n",
             "Stopping factory <fastpoetry.protocol.PoetryFactory",

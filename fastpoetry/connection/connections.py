@@ -131,8 +131,8 @@ class Connections:
         """
         Give the C{epoll} back when the last connection has gone: nobody comes any more.
         """
-        self.whenNone().addCallback(lambda _: self._reactor.removeReader(self))
-        self.whenNone().addCallback(lambda _: self._epoll.close())
+        none = self.whenNone().addCallback(lambda _: self._reactor.removeReader(self))
+        none.addCallback(lambda _: self._epoll.close())
 
     def _endTurn(self, transport: Transport, why: Any, isRead: bool) -> None:
         if why:
