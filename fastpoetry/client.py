@@ -4,6 +4,7 @@ The reader's side: from an endpoint to a whole poem, or a reason why not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,16 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
+    IFileDescriptorReceiver,
     IProtocol,
     IReactorTime,
     IStreamClientEndpoint,
+    IUNIXTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from fastpoetry.address import addressOf, hostEndpoint
 from fastpoetry.clock import maybeGlobalReactor
@@ -102,8 +106,10 @@ def getPoetry(
         global reactor.
 
     @return: a L{Deferred} of the poem.  A clean end is the end of the poem, even
-        with no byte before it; anything else is a L{PoetryFetchError}.  To cancel
-        it closes the connection.
+        with no byte before it; anything else is a L{PoetryFetchError}.  Over a UNIX
+        socket, where a poem that was cut ends cleanly, too, the server has to prove
+        that it sent everything, as this one does; without that it is a
+        L{PoetryCutError}.  To cancel it closes the connection.
     """
     if reactor is None:
         from twisted.internet import reactor
@@ -114,6 +120,7 @@ def getPoetry(
     return client.fetch(endpoint, connectTimeout)
 
 
+@implementer(IFileDescriptorReceiver)
 class _PoetryClient(Protocol, TimeoutMixin):
     """
     Fetches one poem over one connection.
@@ -138,6 +145,7 @@ class _PoetryClient(Protocol, TimeoutMixin):
         self._clock = clock
         self._pieces: list[bytes] = []
         self._received = 0
+        self._isProven = self._hasProof = False
         # None as soon as it is fired.
         self._poem: Deferred[bytes] | None = Deferred(self._cancelled)
 
@@ -174,10 +182,19 @@ class _PoetryClient(Protocol, TimeoutMixin):
         else:
             self._wait(self._timeout)
 
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """
+        On a UNIX socket the last bytes come with a descriptor, which proves that
+        they are the last (see L{fastpoetry.connection.transport.UNIXTransport}).
+        """
+        os.close(descriptor)
+        self._hasProof = True
+
     def dataReceived(self, data: bytes) -> None:
         """
         Keep a piece of the poem.
         """
+        self._isProven, self._hasProof = self._hasProof, False
         if self._poem is None:
             return
         self._pieces.append(data)
@@ -230,5 +247,8 @@ class _PoetryClient(Protocol, TimeoutMixin):
             lost = reason.check(ConnectionLost)
             why = "Connection lost before the end" if lost else explain(reason.value)
             self._fail(PoetryCutError, why)
+        elif IUNIXTransport.providedBy(self.transport) and not self._isProven:
+            # Where there is no reset, a cut poem has a clean end, too.
+            self._fail(PoetryCutError, "Nothing proves that this is all of it")
         elif (poem := self._finish()) is not None:
             poem.callback(b"".join(pieces))

@@ -204,6 +204,10 @@ class TransformProtocol(OneNetstring, DeliveryProtocol, TimeoutMixin):
         except UnknownTransform:
             self._refuse(f"no transform is called {name[:NAME_SHOWN]!r}")
             return
+        except Exception:
+            self._log.failure("the transform {name} failed", name=name)
+            self.deliver(b"")
+            return
         self._log.info(
             "sending {size} bytes of poetry to {peer}, transformed by {name}",
             size=len(answer),

@@ -10,6 +10,7 @@ import socket
 import struct
 from typing import Any
 
+from fastpoetry.lane import TICK
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Protocol
@@ -22,7 +23,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.delivery import DeliveryFactory
-from fastpoetry.lane import TICK
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import (
     FOR_PORT,

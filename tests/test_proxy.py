@@ -386,6 +386,7 @@ class ProxyServiceTests(SynchronousTestCase):
         wire.turn()
         wire.take()
         wire.halfClose()
+        wire.tick()
         self.assertEqual((wire.socket.end, wire.socket.taken), ("clean", b"poem"))
 
     def test_lastReaderLeaves(self) -> None:

@@ -18,6 +18,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from fastpoetry.server import PoetryServer
 from fastpoetry.transform import TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError, TransformProxy
 from tests.processes import DEADLINE, ROOT, Ground, Server, connect, quoted, readAll
@@ -222,16 +223,16 @@ class InteroperationTests(TestCase):
 
         table = {"whisper": str.lower, "fail": fail}
         factory = TransformFactory(TransformService(table), maxLength=len(LONG) + 8)
-        path = self.mktemp()
-        port = reactor.listenUNIX(path, factory)  # type: ignore[attr-defined]
+        path = os.path.abspath(self.mktemp())
+        server = PoetryServer(f"unix:{path}", factory)
+        server.startService()
         proxy = TransformProxy(UNIXClientEndpoint(reactor, path))
         try:
             self.assertEqual(await proxy.xform("whisper", LONG), LONG.lower())
             with self.assertRaises(TransformError) as caught:
                 await proxy.xform("fail", b"")
         finally:
-            await port.stopListening()
-            await factory.connections.whenNone()
+            await server.stopService()
         sentence = "The server closed without an answer"
         self.assertEqual(str(caught.exception), sentence)
         (failure,) = self.flushLoggedErrors(ValueError)

@@ -32,7 +32,8 @@ class Connections:
     everything at once waits for nothing.  The others wait in an C{epoll} of their own,
     which the reactor knows as one descriptor.
 
-    @ivar watchers: what is called whenever a connection is lost.
+    @ivar watchers: what is called whenever a connection is lost, in this order (the
+        keys of a C{dict}).
     """
 
     _log = Logger()
@@ -43,7 +44,7 @@ class Connections:
 
         @param epoll: by default a new one of the kernel's.
         """
-        self.watchers: set[Callable[[], None]] = set()
+        self.watchers: dict[Callable[[], None], None] = {}
         self.callLater = reactor.callLater
         self._reactor = reactor
         self._epoll = select.epoll() if epoll is None else epoll
@@ -112,11 +113,11 @@ class Connections:
 
         def check() -> None:
             if not self._open:
-                self.watchers.discard(check)
+                self.watchers.pop(check, None)
                 none.callback(None)
 
-        none: Deferred[None] = Deferred(lambda _: self.watchers.discard(check))
-        self.watchers.add(check)
+        none: Deferred[None] = Deferred(lambda _: self.watchers.pop(check, None))
+        self.watchers[check] = None
         check()
         return none
 

@@ -248,6 +248,8 @@ class DeliveryProtocol(Protocol):
         self.state = State.CLOSED
         self.checkAt = inf
         self.factory.watched.discard(self)
+        if not self.factory.numPorts:
+            self.factory.rest()
         waitsFor, self._waitsFor = self._waitsFor, None
         if waitsFor is not None:
             waitsFor.cancel()
@@ -306,6 +308,17 @@ class DeliveryFactory(Factory):
         It listens no longer.
         """
         self.logBegun(self._fresh)
+        self.rest()
+
+    def rest(self) -> None:
+        """
+        Sweep no more, if it listens no longer and all deliveries are at their end.
+        """
+        begun = self._fresh + self._older
+        areOpen = any(one.state is not State.CLOSED for one in begun)
+        if self._next is not None and not (areOpen or self.watched):
+            self._next.cancel()
+            self._next = None
 
     def _sweepIn(self, delay: float) -> None:
         if self._next is not None:
@@ -326,6 +339,8 @@ class DeliveryFactory(Factory):
             self._sweepIn(TICK)
         elif self.watched:
             self._sweepIn(SLOW_TICK)
+        if not self.numPorts:
+            self.rest()
 
     def _check(self, deliveries: list[DeliveryProtocol], now: float) -> None:
         for delivery in deliveries:

@@ -157,7 +157,7 @@ class Acceptor:
                 break
             self.doRead()
         self._endPause()
-        self.connections.watchers.discard(self.resume)
+        self.connections.watchers.pop(self.resume, None)
         self._reactor.removeReader(self)
         self.connections.close()
         self._acceptors.remove(self)
@@ -172,7 +172,7 @@ class Acceptor:
         Let readers in, if there is room and no pause.
         """
         if self._pause is None and self._room() > 0:
-            self.connections.watchers.discard(self.resume)
+            self.connections.watchers.pop(self.resume, None)
             try:
                 self._reactor.addReader(self)
             except OSError as error:
@@ -219,7 +219,7 @@ class Acceptor:
             self._cannotAccept(error)
         if self._room() <= 0:
             self._reactor.removeReader(self)
-            self.connections.watchers.add(self.resume)
+            self.connections.watchers[self.resume] = None
 
     def _begin(self, fd: int, address: Any) -> None:
         try:
