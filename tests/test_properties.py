@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
@@ -20,18 +19,19 @@ from typing import Any, NamedTuple, TypeVar, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.internet.tcp import Port
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connection.delivery import DOSE, DOSE_PAUSE, LINGER, LOOKS
-from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import FOR_PORT, RESERVE, Acceptor
+from fastpoetry.connection import delivery
+from fastpoetry.connection.connections import Connections
+from fastpoetry.connection.delivery import (
+    CHECKS_PER_TIMEOUT,
+    FIN_TIMEOUT,
+    READ_PAUSE,
+    READ_QUOTA,
+)
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests import test_acceptor
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import PretendedEpoll, Reactor, StaticSource, Wire
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -40,6 +40,9 @@ POETRY = random.Random(865).randbytes(2**22)
 
 # The transport reads so many bytes at once, and may be so far beyond a dose.
 READ = 2**16
+
+# Seconds between two sweeps: as they come in production, there would be too many.
+SWEEP = 1.0
 
 # Clocks count in floats.
 BIT = 1e-6
@@ -111,6 +114,7 @@ class Reader:
         test: SynchronousTestCase,
         plan: Plan,
         factory: PoetryFactory,
+        connections: Connections,
     ) -> None:
         """
         Connect.
@@ -137,7 +141,8 @@ class Reader:
         factory.source = StaticSource(
             answers.get(plan.comes, RuntimeError("the dog ate it"))
         )
-        self.wire = Wire(factory, plan.room)
+        self.wire = Wire(factory, plan.room, connections)
+        self.connections = connections
         self.socket = self.wire.socket
 
     @property
@@ -152,7 +157,7 @@ class Reader:
         """
         Whether the server reads what it sends.
         """
-        return self.wire.transport in self.wire.reactor.getReaders()
+        return self.wire.isReading
 
     def take(self, size: int) -> None:
         """
@@ -228,35 +233,35 @@ class Reader:
                 self.progress, self.progressAt = progress, now
             if self.wholeAt is None and self.socket.seen:
                 self.wholeAt = now
-            self.test.assertIn(self.wire.protocol, self.factory.connections)
+            self.test.assertIn(self.wire.transport, self.connections)
 
     def checkTime(self, now: float) -> None:
         """
         A connection ends in time, once there is a poem.  What the reader took
-        last is found out a look late.
+        last is found out a check late, and a check is a sweep late.
         """
         timeout = self.factory.timeout
         if self.goneAt is not None or self.isWaiting:
             return
         if self.wholeAt is None:
-            since, limit = self.progressAt, timeout + timeout / LOOKS
+            since, limit = self.progressAt, timeout
         else:
-            since, limit = self.wholeAt, max(2 * LINGER, timeout / LOOKS + LINGER)
-        self.test.assertLessEqual(now - since, limit + BIT)
+            since, limit = self.wholeAt, FIN_TIMEOUT
+        late = timeout / CHECKS_PER_TIMEOUT + 2 * SWEEP
+        self.test.assertLessEqual(now - since, limit + late + BIT)
 
     def checkInput(self, now: float) -> None:
         """
-        What a reader sends is read, a whole dose of it at a time, and no more.
+        What a reader sends is read, so much at a time and no more, and soon.
         """
         new = self.socket.heard - sum(size for _, size in self.heard)
         self.heard.append((now, new))
-        recent = [size for at, size in self.heard if at > now - DOSE_PAUSE + BIT]
-        self.test.assertLess(sum(recent), DOSE + READ)
+        recent = [size for at, size in self.heard if at > now - READ_PAUSE + BIT]
+        self.test.assertLess(sum(recent), READ_QUOTA + READ)
         isLeft = any(self.socket.said) and not self.wire.gone
         if self.isLeft:
-            self.test.assertLess(now - self.restAt, DOSE_PAUSE + BIT)
-            if new and isLeft:
-                self.test.assertGreaterEqual(new, DOSE)
+            late = READ_PAUSE + 2 * SWEEP
+            self.test.assertLess(now - self.restAt, late + BIT)
         if new or not isLeft:
             self.restAt = now
         self.isLeft = isLeft
@@ -266,11 +271,8 @@ class Reader:
         A reader has all of its poem and sees a clean end, or it sees a reset,
         and there was a reason for it; either way nothing is left.
         """
-        reactor, timeout = self.wire.reactor, self.factory.timeout
-        self.test.assertNotIn(self.wire.protocol, self.factory.connections)
-        self.test.assertNotIn(
-            self.wire.transport, reactor.getReaders() + reactor.getWriters()
-        )
+        timeout = self.factory.timeout
+        self.test.assertNotIn(self.wire.transport, self.connections)
         self.test.assertEqual(len(self.cancelled), self.isWaiting)
         if self.socket.broken:
             return
@@ -282,14 +284,22 @@ class Reader:
         self.test.assertTrue(self.hasPoem)
         if not self.hasEnded and not isAborted:
             since = now if self.wholeAt is None else self.wholeAt
-            linger = min(LINGER, timeout / LOOKS)
-            self.test.assertGreaterEqual(now - since, linger - BIT)
+            self.test.assertGreaterEqual(now - since, FIN_TIMEOUT - BIT)
 
-    def outcome(self) -> tuple[Any, ...]:
+
+class PretendedAcceptor:
+    """
+    As much of an acceptor as a server uses when it stops.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+
+    def stop(self) -> None:
         """
-        What has become of it.
+        Nobody comes any more.
         """
-        return self.taken, self.socket.seen, self.goneAt, self.socket.heard
+        self.connections.close()
 
 
 class Play:
@@ -312,6 +322,9 @@ class Play:
             "tcp:17", self.factory, grace=grace, reactor=self.reactor
         )
         self.server.startService()
+        self.connections = Connections(self.reactor, PretendedEpoll())
+        acceptor: Any = PretendedAcceptor(self.connections)
+        self.server._acceptor = acceptor
         self.readers: dict[int, Reader] = {}
         self.stopped: list[None] = []
         self.abortAt: float | None = None
@@ -335,7 +348,7 @@ class Play:
                 reader.halfClose()
         self.settle()
         self.waitPart(1.5)
-        self.wait(2 * LINGER)
+        self.wait(2 * FIN_TIMEOUT)
         for reader in self.readers.values():
             self.test.assertTrue(reader.wire.gone)
         self.stop()
@@ -362,7 +375,9 @@ class Play:
         if index not in self.readers and index < len(self.plans):
             if self.abortAt is not None:
                 return
-            self.readers[index] = Reader(self.test, self.plans[index], self.factory)
+            self.readers[index] = Reader(
+                self.test, self.plans[index], self.factory, self.connections
+            )
         if index in self.readers:
             getattr(self.readers[index], name)(*arguments)
 
@@ -413,11 +428,11 @@ class Play:
         for reader in self.readers.values():
             reader.check(isAborted)
         areGone = all(reader.wire.gone for reader in self.readers.values())
-        self.test.assertEqual(len(self.factory.connections) == 0, areGone)
+        self.test.assertEqual(len(self.connections) == 0, areGone)
         if areGone:
             self.test.assertEqual(self.reactor.getDelayedCalls(), [])
-            self.test.assertEqual(self.reactor.getReaders(), [])
-            self.test.assertEqual(self.reactor.getWriters(), [])
+            isListening = self.abortAt is None
+            self.test.assertEqual(len(self.reactor.getReaders()), isListening)
         if self.abortAt is not None:
             self.test.assertEqual(self.stopped, [None] if areGone else [])
             self.test.assertTrue(areGone or not isAborted)
@@ -425,9 +440,11 @@ class Play:
 
 SIZES = st.one_of(
     st.integers(0, 3000),
-    st.sampled_from([READ - 1, READ, READ + 1, DOSE - 1, DOSE, DOSE + 1, 2**20]),
+    st.sampled_from(
+        [READ - 1, READ, READ + 1, READ_QUOTA - 1, READ_QUOTA, READ_QUOTA + 1, 2**20]
+    ),
 )
-FLOODS = st.one_of(SIZES, st.sampled_from([DOSE, 3 * DOSE]))
+FLOODS = st.one_of(SIZES, st.sampled_from([READ_QUOTA, 3 * READ_QUOTA]))
 ROOMS = st.one_of(SIZES, st.just(2**22))
 PLANS = st.builds(
     Plan,
@@ -440,7 +457,7 @@ PLANS = st.builds(
 )
 TIMEOUTS = st.sampled_from([40.0, 60.0, 1.0, 7.3])
 GRACES = st.sampled_from([30.0, 0.0, 5.0, 200.0])
-SECONDS = st.sampled_from([0.0, DOSE_PAUSE, 1.0, LINGER, 2 * LINGER])
+SECONDS = st.sampled_from([0.0, READ_PAUSE, 1.0, FIN_TIMEOUT, 2 * FIN_TIMEOUT])
 PARTS = st.one_of(st.sampled_from([0.1, 0.25, 0.5, 0.99, 1.0]), st.floats(0, 1.3))
 PACES = st.sampled_from([0.0, 0.5, 0.99])
 _ARGUMENTS: dict[str, list[st.SearchStrategy[Any]]] = {
@@ -481,6 +498,12 @@ class ProtocolProperties(SynchronousTestCase):
     Properties of L{fastpoetry.protocol.PoetryProtocol} over TCP.
     """
 
+    def setUp(self) -> None:
+        """
+        Sweep less often.
+        """
+        self.patch(delivery, "SLOW_TICK", SWEEP)
+
     @tries(200)
     @given(PLANS, operations(1), TIMEOUTS, GRACES, PACES)
     def test_reader(
@@ -512,226 +535,6 @@ class ProtocolProperties(SynchronousTestCase):
         pace: float,
     ) -> None:
         """
-        All that is as true of readers in company, and each fares exactly as it
-        would alone.
+        All that is as true of readers in company.
         """
-        company = Play(self, plans, timeout, grace)
-        company.run(operations, pace)
-        for index, reader in company.readers.items():
-            alone = Play(self, plans, timeout, grace)
-            own = [
-                operation
-                for operation in operations
-                if operation[0] != "reader" or operation[1] == index
-            ]
-            alone.run(own, pace)
-            self.assertEqual(reader.outcome(), alone.readers[index].outcome())
-
-
-class Listener:
-    """
-    An L{Acceptor} on a real port, and the readers that connect to it.
-    """
-
-    def __init__(self, reactor: Any, limit: int | None) -> None:
-        """
-        Listen on a port that the system chooses.
-        """
-        self.reactor = reactor
-        self.limit = limit
-        self.readers: list[socket.socket] = []
-        self.waiting = 0
-        self.factory = test_acceptor.CountedFactory()
-        self.connections = self.factory.connections
-        self.port = Port(0, self.factory, interface="127.0.0.1", reactor=reactor)
-        self.port.startListening()
-        self.acceptor = Acceptor(self.port, self.factory, limit, reactor)
-        self.acceptor.start()
-
-    @property
-    def isReading(self) -> bool:
-        """
-        Whether the reactor will let more readers in.
-        """
-        return self.acceptor in self.reactor.getReaders()
-
-    def room(self, share: int) -> int:
-        """
-        How many more readers there may be.
-        """
-        limit = share if self.limit is None else min(self.limit, share)
-        return max(0, limit - len(self.connections))
-
-    def connect(self, count: int) -> None:
-        """
-        So many readers connect.
-        """
-        address = self.port.socket.getsockname()
-        for _ in range(count):
-            self.readers.append(socket.create_connection(address, 30))
-        self.waiting += count
-
-    def leave(self, count: int) -> None:
-        """
-        So many connections are lost.
-        """
-        for protocol in list(self.connections)[:count]:
-            peer: Any = protocol.transport
-            name = peer.getHandle().getpeername()
-            peer.connectionLost(Failure(ConnectionDone()))
-            (reader,) = (one for one in self.readers if one.getsockname() == name)
-            self.readers.remove(reader)
-            reader.close()
-
-    def refused(self) -> int:
-        """
-        How many readers see an end that are in, or wait.
-        """
-        count = 0
-        for reader in self.readers:
-            reader.setblocking(False)
-            try:
-                reader.recv(1)
-                count += 1
-            except BlockingIOError:
-                pass
-            except ConnectionResetError:
-                count += 1
-        return count
-
-    def close(self) -> None:
-        """
-        Stop to listen.
-        """
-        self.acceptor.stop()
-        self.port.connectionLost(Failure(ConnectionDone()))
-
-    def end(self) -> None:
-        """
-        Let everybody go.
-        """
-        if self.port.connected:
-            self.close()
-        for reader in self.readers:
-            reader.close()
-        for protocol in self.connections:
-            transport: Any = protocol.transport
-            transport.connectionLost(Failure(ConnectionDone()))
-
-
-LIMITS = st.one_of(st.none(), st.integers(1, 4))
-ACCEPTOR_OPERATIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("connect"), st.integers(0, 1), st.integers(1, 6)),
-        st.tuples(st.just("leave"), st.integers(0, 1), st.integers(1, 4)),
-        st.tuples(st.just("turn"), st.integers(0, 1)),
-        st.tuples(st.just("open"), LIMITS),
-        st.tuples(st.just("close")),
-    ),
-    max_size=25,
-)
-
-
-class AcceptorProperties(SynchronousTestCase):
-    """
-    Properties of L{Acceptor}, on real listening sockets and a reactor in memory.
-    """
-
-    @tries(80)
-    @given(st.integers(0, 15), LIMITS, ACCEPTOR_OPERATIONS)
-    def test_room(
-        self, descriptors: int, limit: int | None, operations: list[tuple[Any, ...]]
-    ) -> None:
-        """
-        Whatever readers do, and though another port opens and closes, there are
-        never more connections than there is room for, a reader who comes in time
-        is never refused, and readers are let in whenever there is room.
-        """
-        self.patch(acceptorModule, "descriptorLimit", lambda: RESERVE + descriptors)
-        self.patch(acceptorModule, "TURN", 3)
-        self.descriptors = descriptors
-        self.reactor = Reactor()
-        self.listeners = [Listener(self.reactor, limit)]
-        self.ended: list[Listener] = []
-        try:
-            for name, *arguments in operations:
-                getattr(self, name)(*arguments)
-                self.checkAll()
-            self.serveAll()
-        finally:
-            for listener in self.listeners + self.ended:
-                listener.end()
-
-    def share(self) -> int:
-        """
-        The share of a port.
-        """
-        return max(1, self.descriptors // len(self.listeners) - FOR_PORT)
-
-    def connect(self, index: int, count: int) -> None:
-        """
-        Readers connect to one of the ports.
-        """
-        for listener in self.listeners[index:][:1]:
-            listener.connect(count)
-
-    def leave(self, index: int, count: int) -> None:
-        """
-        Some of those who are in leave.
-        """
-        for listener in self.listeners[index:][:1]:
-            listener.leave(count)
-
-    def turn(self, index: int) -> None:
-        """
-        The reactor lets readers in, a turn's worth or as many as there is room
-        for.
-        """
-        for listener in self.listeners[index:][:1]:
-            if listener.isReading:
-                expected = min(listener.waiting, listener.room(self.share()), 3)
-                before = len(listener.connections)
-                listener.acceptor.doRead()
-                self.assertEqual(len(listener.connections) - before, expected)
-                listener.waiting -= expected
-                self.assertEqual(listener.isReading, listener.room(self.share()) > 0)
-
-    def open(self, limit: int | None) -> None:
-        """
-        A second port opens.
-        """
-        if len(self.listeners) == 1:
-            self.listeners.append(Listener(self.reactor, limit))
-
-    def close(self) -> None:
-        """
-        The second port closes: who waits is let in, as far as there is room.
-        """
-        if len(self.listeners) == 2:
-            listener = self.listeners[1]
-            expected = min(listener.waiting, listener.room(self.share()))
-            before = len(listener.connections)
-            listener.close()
-            self.assertEqual(len(listener.connections) - before, expected)
-            self.assertFalse(listener.isReading)
-            self.assertEqual(listener.refused(), listener.waiting - expected)
-            self.ended.append(self.listeners.pop())
-
-    def checkAll(self) -> None:
-        """
-        Nobody is refused, and the reactor lets readers in if there is room.
-        """
-        for listener in self.listeners:
-            self.assertEqual(listener.refused(), 0)
-            if listener.room(self.share()):
-                self.assertTrue(listener.isReading)
-
-    def serveAll(self) -> None:
-        """
-        Everybody who waits is let in in the end.
-        """
-        for index, listener in enumerate(self.listeners):
-            while listener.waiting:
-                self.turn(index)
-                self.leave(index, 2)
-                self.checkAll()
+        Play(self, plans, timeout, grace).run(operations, pace)

@@ -200,8 +200,8 @@ class DeliveryProtocol(Protocol):
             return
         if self._quota.renewAt <= now:
             self._quota = ReadQuota()
-            transport.resumeProducing()
-        elif state is State.ENDED and self._quota.renewAt == inf:
+        isHeldBack = self._quota.renewAt < inf
+        if not (isHeldBack or self._peerEnded):
             transport.resumeProducing()
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
