@@ -111,8 +111,6 @@ def getPoetry(
         that it sent everything, as this one does; without that it is a
         L{PoetryCutError}.  To cancel it closes the connection.
     """
-    if reactor is None:
-        from twisted.internet import reactor
     reactor = maybeGlobalReactor(reactor)
     if isinstance(endpoint, tuple):
         endpoint = hostEndpoint(reactor, *endpoint, connectTimeout)

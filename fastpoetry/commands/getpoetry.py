@@ -33,6 +33,7 @@ from twisted.logger import (
 from zope.interface import provider
 
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.commands.arguments import Options, parse
 from fastpoetry.commands.terminal import Terminal
 
@@ -254,6 +255,7 @@ def run(react: Callable[..., Any] = task.react) -> None:
     stderr = sys.stderr or io.StringIO()
     observer = FilteringLogObserver(textFileLogObserver(stderr), [isUnexpected])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    maybeGlobalReactor(None)  # the one that react() takes, whose clock it sets
     try:
         react(start, (sys.argv[1:], stdout, stderr))
     except SystemExit as end:

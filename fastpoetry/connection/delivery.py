@@ -198,10 +198,10 @@ class DeliveryProtocol(Protocol):
         if state is State.ENDED and kernel.isClosed(transport.socket):
             transport.loseConnection()
             return
+        isPaused = state is State.ENDED and self._progress is None
         if self._quota.renewAt <= now:
-            self._quota = ReadQuota()
-        isHeldBack = self._quota.renewAt < inf
-        if not (isHeldBack or self._peerEnded):
+            self._quota, isPaused = ReadQuota(), True
+        if isPaused and self._quota.renewAt == inf and not self._peerEnded:
             transport.resumeProducing()
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
