@@ -504,7 +504,7 @@ class ProtocolProperties(SynchronousTestCase):
         """
         self.patch(delivery, "SLOW_TICK", SWEEP)
 
-    @tries(200)
+    @tries(400)
     @given(PLANS, operations(1), TIMEOUTS, GRACES, PACES)
     def test_reader(
         self,
@@ -522,7 +522,7 @@ class ProtocolProperties(SynchronousTestCase):
         """
         Play(self, [plan], timeout, grace).run(operations, pace)
 
-    @tries(120)
+    @tries(250)
     @given(
         st.lists(PLANS, min_size=2, max_size=3), operations(3), TIMEOUTS, GRACES, PACES
     )

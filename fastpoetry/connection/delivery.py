@@ -216,7 +216,8 @@ class DeliveryProtocol(Protocol):
             transport.abortConnection()
         else:
             self._checkStall(now)
-        self.checkAt = min(self.checkAt, self._quota.renewAt)
+        if self.checkAt < inf:  # or it is lost
+            self.checkAt = min(self.checkAt, self._quota.renewAt)
 
     def _checkEnd(self, now: float) -> None:
         if self.state is State.ENDED:
@@ -279,13 +280,14 @@ class DeliveryFactory(Factory):
         self._older: list[DeliveryProtocol] = []  # that had begun by then
         self._scanAt = 0.0  # when the watched are to be looked through
         self._next: IDelayedCall | None = None
+        self._ticks = False  # whether the next sweep is within a tick
 
     def begun(self, delivery: DeliveryProtocol) -> None:
         """
         A delivery has begun: it is checked after a tick or two.
         """
         self._fresh.append(delivery)
-        if len(self._fresh) == 1 and not self._older:
+        if not self._ticks:
             self._sweepIn(TICK)
         if not self.numPorts:  # it listens no longer, and the process may end soon
             self.logBegun([delivery])
@@ -318,15 +320,16 @@ class DeliveryFactory(Factory):
         areOpen = any(one.state is not State.CLOSED for one in begun)
         if self._next is not None and not (areOpen or self.watched):
             self._next.cancel()
-            self._next = None
+            self._next, self._ticks = None, False
 
     def _sweepIn(self, delay: float) -> None:
         if self._next is not None:
             self._next.cancel()
         self._next = self.reactor.callLater(delay, self._sweep)
+        self._ticks = delay == TICK
 
     def _sweep(self) -> None:
-        self._next = None
+        self._next, self._ticks = None, False
         now = self.reactor.seconds()
         due, self._older, self._fresh = self._older, self._fresh, []
         if self.numPorts:

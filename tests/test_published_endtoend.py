@@ -1,0 +1,83 @@
+"""
+The composition as it was first published, run by C{twistd} with our classes; and the
+default one with an edited protocol.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import POEM, ROOT, Ground, connect, fetch, readAll
+
+PUBLISHED = """\
+from twisted.application import internet, service
+from fastpoetry import PoetryFactory, PoetryService
+
+port = 0
+iface = 'localhost'
+poetry_file = 'poem.txt'
+
+top_service = service.MultiService()
+
+poetry_service = PoetryService(poetry_file)
+poetry_service.setServiceParent(top_service)
+
+factory = PoetryFactory(poetry_service)
+tcp_service = internet.TCPServer(port, factory, interface=iface)
+tcp_service.setServiceParent(top_service)
+
+application = service.Application("fastpoetry")
+top_service.setServiceParent(application)
+"""
+
+# What a learner changes first.
+EDITED = f"""\
+from fastpoetry import PoetryProtocol
+
+def connectionMade(self):
+    self.transport.write(b"edited: " + self.factory.service.poem)
+    self.transport.loseConnection()
+
+PoetryProtocol.connectionMade = connectionMade
+__file__ = {str(ROOT / "fastpoetry.tac")!r}
+exec(open("fastpoetry.tac").read())
+"""
+
+LONG = b"verse\n" * 1_000_000
+
+
+class PublishedTests(SynchronousTestCase):
+    """
+    Tests of compositions that somebody else has written.
+    """
+
+    def test_published(self) -> None:
+        """
+        The published C{.tac}, with C{TCPServer}, serves with our classes unchanged,
+        and keeps the promises of a delivery: who talks has the whole poem.
+        """
+        ground = Ground(self.addCleanup, LONG)
+        ground.write("published.tac", PUBLISHED.encode())
+        server = ground.foreground("twistd -n -y published.tac")
+        reader = connect(*server.ports, buffer=2**14)
+        self.addCleanup(reader.close)
+        reader.sendall(b"x" * 2**16)
+        reader.shutdown(socket.SHUT_WR)
+        received = readAll(reader)
+        self.assertTrue(received == LONG, f"{len(received)} bytes")
+        server.waitForLog(f"sending {len(LONG)} bytes of poetry to 127.0.0.1:")
+        server.stop()
+
+    def test_edited(self) -> None:
+        """
+        Who edits C{PoetryProtocol.connectionMade} sees it in the next fetch from the
+        default C{.tac}.
+        """
+        ground = Ground(self.addCleanup)
+        ground.writeTac(poetry_file=str(ground.path / "poem.txt"))
+        ground.write("edited.tac", EDITED.encode())
+        server = ground.foreground("twistd -n -y edited.tac")
+        self.assertEqual(fetch(*server.ports), b"edited: " + POEM)
+        server.stop()
