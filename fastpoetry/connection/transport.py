@@ -140,7 +140,7 @@ class Transport(tcp.Server):
         """@see: L{twisted.internet.abstract.FileDescriptor.doWrite}"""
         if self._tempDataLen or self.offset or self.producer is not None:
             return super().doWrite()
-        if not self._writeDisconnecting:
+        if not self._writeDisconnecting or self.disconnecting:
             return super().doWrite()
         sent = self.writeSomeData(self.dataBuffer)
         if sent is CONNECTION_LOST:
