@@ -250,6 +250,8 @@ class UNIXTransport(Transport, unix.Server):
             return super().writeSomeData(memoryview(data)[:-1])  # type: ignore[arg-type]
         try:
             return self.socket.sendmsg([data], self._proof, _FLAGS)
+        except BlockingIOError:
+            return 0  # without proof it might find room that the reader just made
         except OSError:
             # Too many descriptors may be on their way to readers: it goes without.
             return super().writeSomeData(data)
