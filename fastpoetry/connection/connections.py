@@ -76,10 +76,10 @@ class Connections:
 
     def wait(self, transport: Transport) -> None:
         """
-        Have the kernel wait for what a transport wants.
+        Have the kernel wait for what a transport wants, unless it is lost.
         """
         wants, waits = transport.wants, transport.waits
-        if wants == waits:
+        if wants == waits or self._open.get(transport.fd) is not transport:
             return
         transport.waits = wants
         try:
