@@ -193,8 +193,6 @@ class Transport(tcp.Server):
             return
         self.disconnected, self.connected = 1, 0
         producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.stopProducing()
         isSent = len(self.dataBuffer) == self.offset and not self._tempDataLen
         try:
             if self._aborting:
@@ -212,7 +210,11 @@ class Transport(tcp.Server):
             connection.close()
         except OSError:
             pass  # it is closed all the same; close(2)
-        protocol.connectionLost(reason)
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        finally:
+            protocol.connectionLost(reason)
 
     def _isOrderly(self, reason: Failure) -> bool:
         left = len(self.dataBuffer) - self.offset + self._tempDataLen
