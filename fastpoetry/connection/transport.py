@@ -3,9 +3,9 @@ Twisted's own transports for accepted connections, cheap to make, and sending wi
 copies.  They know nothing of poems: any protocol runs on them.
 
 Of what Twisted does not document they lean on C{_tempDataBuffer}, C{_tempDataLen},
-C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting}
-and C{SEND_LIMIT}, and of C{unix.Server} on C{_sendmsgQueue}; F{tests/test_transport.py}
-holds each.
+C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting},
+C{_addressType} and C{SEND_LIMIT}, and of C{unix.Server} on C{_sendmsgQueue};
+F{tests/test_transport.py} holds each.
 """
 
 from __future__ import annotations
@@ -93,6 +93,10 @@ class Transport(tcp.Server):
     def getPeer(self) -> Any:
         """@see: L{twisted.internet.interfaces.ITransport.getPeer}"""
         return self.peer
+
+    @property
+    def _addressType(self) -> Any:  # type: ignore[override]
+        return type(self.peer)  # of IPv4 or IPv6
 
     def startReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startReading}"""
