@@ -147,7 +147,7 @@ class Transport(tcp.Server):
         if not self._writeDisconnecting or self.disconnecting:
             return super().doWrite()
         sent = self.writeSomeData(self.dataBuffer)
-        if sent is CONNECTION_LOST:
+        if sent.__class__ is not int:  # it is why the connection is lost
             return sent
         if sent < len(self.dataBuffer):
             self.offset = sent
