@@ -220,10 +220,6 @@ class Transport(tcp.Server):
         finally:
             protocol.connectionLost(reason)
 
-    def _isOrderly(self, reason: Failure) -> bool:
-        left = len(self.dataBuffer) - self.offset + self._tempDataLen
-        return not left and reason.check(ConnectionDone) is not None
-
 
 class UNIXTransport(Transport, unix.Server):
     """
