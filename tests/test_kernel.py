@@ -6,33 +6,22 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
+from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.connection import kernel
 from fastpoetry.connection.kernel import Progress, isClosed, progress, setReset
+from tests.processes import DEADLINE
+from tests.support import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 
-class ProgressTests(SynchronousTestCase):
+class KernelTests(SynchronousTestCase):
     """
-    Tests of L{progress}.
+    What these tests have in common.
     """
-
-    def connect(self) -> tuple[socket.socket, socket.socket]:
-        """
-        Make a TCP connection.
-
-        @return: the reader's side, which takes little, and the server's.
-        """
-        reader = socket.socket()
-        self.addCleanup(reader.close)
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            reader.connect(listener.getsockname())
-            server, _ = listener.accept()
-        self.addCleanup(server.close)
-        server.setblocking(False)
-        return reader, server
 
     def fill(self, server: socket.socket) -> int:
         """
@@ -44,53 +33,114 @@ class ProgressTests(SynchronousTestCase):
                 size += server.send(b"x" * 65536)
         return size
 
-    def test_tcp(self) -> None:
+    def waitUntil(self, condition: Callable[[], bool]) -> None:
         """
-        What the reader's kernel has acknowledged is told from what waits in
-        ours.
+        Wait for what the kernel is about to do.
+        """
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+
+
+class TCPTests(KernelTests):
+    """
+    Tests of TCP connections.
+    """
+
+    def connect(self, buffer: int = 4096) -> tuple[socket.socket, socket.socket]:
+        """
+        Make a TCP connection.
+
+        @param buffer: how much the reader's kernel holds.
+
+        @return: the reader's side, and the server's.
+        """
+        reader = socket.socket()
+        self.addCleanup(reader.close)
+        reader.settimeout(DEADLINE)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            reader.connect(listener.getsockname())
+            server, _ = listener.accept()
+        self.addCleanup(server.close)
+        server.setblocking(False)
+        return reader, server
+
+    def state(self, server: socket.socket) -> int:
+        """
+        @return: the state of a connection.
+        """
+        return server.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+    def test_acknowledged(self) -> None:
+        """
+        What the reader's kernel has acknowledged is told from what waits in ours.
         """
         reader, server = self.connect()
         size = self.fill(server)
-        first = progress(server.fileno())
+        first = progress(server)
         self.assertLess(first.acknowledged, size)
-        self.assertEqual(first.acknowledged + first.pending, size)
-
-        reader.settimeout(30)
+        self.assertEqual(first[1:], (False, False))
         second = first
         while second == first:
             reader.recv(4096)
-            second = progress(server.fileno())
+            second = progress(server)
         self.assertGreater(second.acknowledged, first.acknowledged)
-        self.assertLess(second.pending, first.pending)
 
-    def test_end(self) -> None:
+    def test_exactly(self) -> None:
         """
-        When the reader has everything and the end, nothing is pending.
+        It is told to the byte.
+        """
+        _, server = self.connect()
+        self.assertEqual(progress(server), Progress(0, False, False))
+        server.send(b"poem")
+        self.waitUntil(lambda: progress(server).acknowledged == 4)
+        self.assertEqual(progress(server), Progress(4, False, False))
+
+    def test_complete(self) -> None:
+        """
+        A delivery is complete when the end is sent and the reader's kernel has
+        acknowledged it: for this the reader does nothing.
         """
         reader, server = self.connect()
         server.send(b"poem")
         server.shutdown(socket.SHUT_WR)
-        while reader.recv(4):
-            pass
+        self.waitUntil(lambda: progress(server).isComplete)
+        self.assertEqual(self.state(server), FIN_WAIT2)
+        self.assertFalse(progress(server).isClosed)
+        self.assertFalse(isClosed(server))
         reader.close()
-        self.assertEqual(server.recv(1), b"")
-        self.assertEqual(progress(server.fileno()).pending, 0)
 
-    def test_closed(self) -> None:
+    def test_notComplete(self) -> None:
         """
-        A connection that the reader has reset is known to be closed, though what
-        was pending still counts.
+        It is not as long as something waits in our kernel.
         """
         reader, server = self.connect()
         self.fill(server)
-        self.assertFalse(progress(server.fileno()).closed)
+        server.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.state(server), FIN_WAIT1)
+        self.assertFalse(progress(server).isComplete)
+        while reader.recv(2**16):
+            pass
+        self.waitUntil(lambda: progress(server).isComplete)
+
+    def test_reset(self) -> None:
+        """
+        A connection that the reader has reset is known to be closed, and one that
+        is open is not.
+        """
+        reader, server = self.connect()
+        self.fill(server)
+        self.assertEqual(self.state(server), ESTABLISHED)
+        self.assertFalse(progress(server).isClosed)
         self.assertFalse(isClosed(server))
         setReset(reader, True)
         reader.close()
-        self.assertTrue(progress(server.fileno()).closed)
+        self.waitUntil(lambda: self.state(server) == CLOSE)
+        self.assertEqual(progress(server)[1:], (True, True))
         self.assertTrue(isClosed(server))
 
-    def test_ended(self) -> None:
+    def test_closed(self) -> None:
         """
         A connection is closed when both sides have ended and know it: the reader
         may have been the first, and have its poem yet to take.
@@ -99,17 +149,55 @@ class ProgressTests(SynchronousTestCase):
         self.fill(server)
         server.shutdown(socket.SHUT_WR)
         reader.shutdown(socket.SHUT_WR)
+        self.waitUntil(lambda: self.state(server) != FIN_WAIT1)
         self.assertEqual(server.recv(1), b"")
+        self.assertFalse(isClosed(server))
+        self.assertEqual(progress(server)[1:], (False, False))
+        while reader.recv(2**16):
+            pass
+        self.waitUntil(lambda: isClosed(server))
+        self.assertEqual(progress(server)[1:], (True, True))
+
+    def test_readerFirst(self) -> None:
+        """
+        So it is when the reader has ended before.
+        """
+        reader, server = self.connect()
+        self.fill(server)
+        reader.shutdown(socket.SHUT_WR)
+        server.shutdown(socket.SHUT_WR)
         self.assertFalse(isClosed(server))
         while reader.recv(2**16):
             pass
-        deadline = time.monotonic() + 30
-        while not isClosed(server):  # the last acknowledgement is on its way
-            self.assertLess(time.monotonic(), deadline)
+        self.waitUntil(lambda: isClosed(server))
+
+    def test_lastAcknowledgement(self) -> None:
+        """
+        While the last acknowledgement is missing it is neither complete nor closed.
+        """
+        reader, server = self.connect()
+        reader.shutdown(socket.SHUT_WR)
+        self.fill(server)
+        server.shutdown(socket.SHUT_WR)
+        self.waitUntil(lambda: self.state(server) == LAST_ACK)
+        self.assertEqual(progress(server)[1:], (False, False))
+
+    def test_closedByTheReader(self) -> None:
+        """
+        A reader that takes everything, then closes, closes the connection.
+        """
+        reader, server = self.connect()
+        server.send(b"poem")
+        server.shutdown(socket.SHUT_WR)
+        while reader.recv(4):
+            pass
+        reader.close()
+        self.waitUntil(lambda: isClosed(server))
+        self.assertEqual(server.recv(1), b"")
 
     def test_setReset(self) -> None:
         """
-        What a close means can be changed, to and fro.
+        What a close means can be changed, to and fro, and is inherited.
         """
         for resets in (True, False):
             reader, server = self.connect()
@@ -120,32 +208,202 @@ class ProgressTests(SynchronousTestCase):
                 self.assertRaises(ConnectionResetError, reader.recv, 1)
             else:
                 self.assertEqual(reader.recv(1), b"")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            setReset(listener, True)
+            reader = socket.create_connection(listener.getsockname(), DEADLINE)
+            listener.accept()[0].close()
+        with reader:
+            self.assertRaises(ConnectionResetError, reader.recv, 1)
 
-    def test_unix(self) -> None:
+    def test_resetAfterTheEnd(self) -> None:
         """
-        On a UNIX socket only what is pending is known.
+        As long as the reset is not taken back, a close is one, though the end was
+        sent: the reader does not take what was cut for whole.
+        """
+        reader, server = self.connect()
+        setReset(server, True)
+        self.fill(server)
+        server.shutdown(socket.SHUT_WR)
+        server.close()
+        with self.assertRaises(ConnectionResetError):
+            while reader.recv(2**16):
+                pass
+
+    def test_setResetFails(self) -> None:
+        """
+        It is an error where the socket is closed.
+        """
+        _, server = self.connect()
+        server.close()
+        self.assertRaises(OSError, setReset, server, True)
+
+    def test_unknown(self) -> None:
+        """
+        Where the kernel does not tell, everything is acknowledged, and nothing is
+        closed.
+        """
+
+        class Silent(socket.socket):
+            """
+            A socket whose kernel is older, or another one.
+            """
+
+            answer: bytes | None = None
+
+            def getsockopt(self, *arguments: object) -> bytes:  # type: ignore[override]
+                """
+                Give what there is.
+                """
+                if self.answer is None:
+                    raise OSError("no such option")
+                return self.answer
+
+        with Silent() as silent:
+            self.assertEqual(progress(silent), Progress(0, True, False))
+            self.assertFalse(isClosed(silent))
+            silent.answer = struct.pack("B", ESTABLISHED)
+            self.assertEqual(progress(silent), Progress(0, True, False))
+        _, server = self.connect()
+        server.close()
+        self.assertEqual(progress(server), Progress(0, True, False))
+        self.assertFalse(isClosed(server))
+
+    def test_tells(self) -> None:
+        """
+        This kernel, which is Linux, tells.
+        """
+        self.assertTrue(kernel.TELLS)
+
+    def test_descriptor(self) -> None:
+        """
+        The descriptor that was asked about stays open, and there is no other.
+        """
+        _, server = self.connect()
+        before = sorted(os.listdir("/proc/self/fd"))
+        progress(server)
+        isClosed(server)
+        self.assertEqual(sorted(os.listdir("/proc/self/fd")), before)
+
+
+class UNIXTests(KernelTests):
+    """
+    Tests of UNIX sockets.
+    """
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """
+        @return: the reader's side, and the server's.
         """
         reader, server = socket.socketpair()
         self.addCleanup(reader.close)
         self.addCleanup(server.close)
+        reader.settimeout(DEADLINE)
+        server.setblocking(False)
+        return reader, server
+
+    def test_progress(self) -> None:
+        """
+        That the reader takes something is seen, and when it has taken everything.
+        """
+        reader, server = self.connect()
+        self.assertEqual(progress(server), Progress(0, True, False))
+        self.fill(server)
+        first = progress(server)
+        self.assertFalse(first.isComplete)
+        while progress(server) == first:
+            reader.recv(4096)
+        self.assertGreater(progress(server).acknowledged, first.acknowledged)
+        self.assertFalse(progress(server).isComplete)
+        reader.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                reader.recv(2**16)
+        self.assertEqual(progress(server), Progress(0, True, False))
+
+    def test_byByte(self) -> None:
+        """
+        One byte that is left is as good as all: the poem is not complete.
+        """
+        reader, server = self.connect()
         server.send(b"poem")
-        acknowledged, pending, _ = progress(server.fileno())
-        self.assertEqual(acknowledged, 0)
-        self.assertGreater(pending, 0)
+        reader.recv(3)
+        self.assertFalse(progress(server).isComplete)
+        reader.recv(1)
+        self.assertTrue(progress(server).isComplete)
+
+    def test_readerCloses(self) -> None:
+        """
+        A connection is closed when the reader has ended and everything was read.
+        """
+        reader, server = self.connect()
+        server.send(b"poem")
+        server.shutdown(socket.SHUT_WR)
+        self.assertFalse(isClosed(server))
         reader.recv(4)
-        self.assertEqual(progress(server.fileno()), Progress(0, 0))
+        self.assertFalse(isClosed(server))
+        self.assertFalse(progress(server).isClosed)
+        reader.close()
+        self.assertTrue(isClosed(server))
+        self.assertEqual(progress(server), Progress(0, True, True))
+
+    def test_readerHalfCloses(self) -> None:
+        """
+        The reader's end alone closes nothing: it may take its poem yet.
+        """
+        reader, server = self.connect()
+        server.send(b"poem")
+        reader.shutdown(socket.SHUT_WR)
+        self.assertFalse(isClosed(server))
+        self.assertEqual(progress(server)[1:], (False, False))
+        reader.recv(4)
+        self.assertTrue(isClosed(server))
+
+    def test_readerTalks(self) -> None:
+        """
+        Nor is it closed while what the reader said is unread, and that is left to
+        be read.
+        """
+        reader, server = self.connect()
+        reader.send(b"thanks")
+        reader.shutdown(socket.SHUT_WR)
+        self.assertFalse(isClosed(server))
+        self.assertEqual(server.recv(10), b"thanks")
+        self.assertTrue(isClosed(server))
+
+    def test_readerGoes(self) -> None:
+        """
+        A reader that goes with something unread has closed it.
+        """
+        reader, server = self.connect()
+        server.send(b"poem")
+        reader.close()
+        self.assertTrue(isClosed(server))
+        self.assertTrue(progress(server).isClosed)
+
+    def test_blocking(self) -> None:
+        """
+        To ask never blocks, be the socket a blocking one.
+        """
+        _, server = self.connect()
+        server.setblocking(True)
+        self.assertFalse(isClosed(server))
+        self.assertEqual(progress(server), Progress(0, True, False))
 
     def test_unknown(self) -> None:
         """
-        Where the kernel does not tell, nothing is known, and nothing breaks.
+        Where it cannot be known, everything was read, and nothing is closed.
         """
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.assertEqual(progress(listener.fileno()), Progress(0, 0))
+        with socket.socket(socket.AF_UNIX) as unconnected:
+            self.assertFalse(isClosed(unconnected))
+            self.assertEqual(progress(unconnected), Progress(0, True, False))
 
-    def test_descriptor(self) -> None:
+    def test_setReset(self) -> None:
         """
-        The descriptor that was asked about stays open.
+        There is no reset: a close is an end, with or without it.
         """
-        _, server = self.connect()
-        progress(server.fileno())
-        os.fstat(server.fileno())
+        for resets in (True, False):
+            reader, server = self.connect()
+            setReset(server, resets)
+            server.send(b"po")
+            server.close()
+            self.assertEqual((reader.recv(10), reader.recv(10)), (b"po", b""))
