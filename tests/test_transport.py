@@ -1538,6 +1538,18 @@ class UNIXTests(RealTests):
             self.assertEqual(data, BIG[:size])
             self.assertGreater(proofAt, size - PAGE)
 
+    def test_rest(self) -> None:
+        """
+        However little is left of a poem: when some of it went before, the proof goes
+        with the last byte alone, so that no piece that a reader takes has an end
+        without it.
+        """
+        data = BIG[:300_000]
+        begin = writeAnd("loseWriteConnection", data=data)
+        reader, _ = self.connect(Speaker(begin))
+        taken, proofAt = self.readAll(reader, 1)
+        self.assertEqual((taken == data, proofAt), (True, len(data)))
+
     def test_plainReader(self) -> None:
         """
         Whoever does not look for it gets the bytes, and nothing else.

@@ -163,7 +163,7 @@ class Transport(tcp.Server):
         if len(data) > SENT_AT_ONCE:
             data = memoryview(data)[:SENT_AT_ONCE]  # type: ignore[assignment]
         elif self._writeDisconnecting and not self._tempDataLen:
-            flags = _FLAGS if self.producer else _END_FOLLOWS
+            flags = _END_FOLLOWS if self.producer is None else _FLAGS
         try:
             return self.socket.send(data, flags)
         except BlockingIOError:
@@ -248,7 +248,7 @@ class UNIXTransport(Transport, unix.Server):
         ends = self._writeDisconnecting and not self._tempDataLen
         if not data or not ends or self.producer is not None:
             return super().writeSomeData(data)
-        if len(data) > PAGE:  # the last byte goes by itself
+        if len(data) > (1 if self.offset else PAGE):  # the last byte goes by itself
             return super().writeSomeData(memoryview(data)[:-1])  # type: ignore[arg-type]
         try:
             return self.socket.sendmsg([data], self._proof, _FLAGS)
