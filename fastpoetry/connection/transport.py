@@ -100,24 +100,27 @@ class Transport(tcp.Server):
 
     def startReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startReading}"""
-        self._want(self.wants | _IN)
+        self.wants |= _IN
+        if not self.hasTurn:
+            self.reactor.wait(self)
 
     def stopReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.stopReading}"""
-        self._want(self.wants & ~_IN)
+        self.wants &= ~_IN
+        if not self.hasTurn:
+            self.reactor.wait(self)
 
     pauseProducing = stopReading
 
     def startWriting(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startWriting}"""
-        self._want(self.wants | _OUT)
+        self.wants |= _OUT
+        if not self.hasTurn:
+            self.reactor.wait(self)
 
     def stopWriting(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.stopWriting}"""
-        self._want(self.wants & ~_OUT)
-
-    def _want(self, events: int) -> None:
-        self.wants = events
+        self.wants &= ~_OUT
         if not self.hasTurn:
             self.reactor.wait(self)
 
