@@ -240,9 +240,18 @@ class UNIXTransport(Transport, unix.Server):
         """
         super().__init__(connection, protocol, peer, reactor)
         self._sendmsgQueue: list[int] = []
-        if not self._proof:
+        self.makeProof()
+
+    @classmethod
+    def makeProof(cls) -> None:
+        """
+        Open the descriptor that all of them send, unless it is open.
+
+        @raise OSError: when there is none left; so not when a reader has come already.
+        """
+        if not cls._proof:
             null = struct.pack("i", os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-            self._proof.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, null))
+            cls._proof.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, null))
 
     def writeSomeData(self, data: bytes) -> Any:
         """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""

@@ -140,6 +140,8 @@ class Acceptor:
             listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT
             )
+        else:
+            UNIXTransport.makeProof()
         self._port.stopReading()
         self._acceptors.add(self)
         divideDescriptors(self._acceptors)
