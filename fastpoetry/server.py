@@ -102,8 +102,11 @@ class PoetryServer(Service):
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
         if kernel.TELLS and isinstance(port, Port):
-            self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
-            self._acceptor.start()
+            try:
+                self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
+                self._acceptor.start()
+            except OSError as error:  # the process has no descriptor left
+                raise ListenError(f"{explain(error)}: {self.description}") from error
         else:
             self._log.warn(
                 "this system has no epoll or no TCP_INFO: on {description} there is no "
