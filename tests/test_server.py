@@ -5,26 +5,93 @@ Tests of L{fastpoetry.server}.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.tcp import Port
 from twisted.internet.testing import RaisingMemoryReactor
 from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry import server as serverModule
+from fastpoetry.connection import kernel
+from fastpoetry.connection.connections import Connections
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable
+from fastpoetry.listening import acceptor as acceptorModule
+from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import REPORT, PoetryServer
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import PretendedEpoll, Reactor, StaticSource, Wire, noSpace
 
 BIG = b"x" * 2**20
+
+
+class ListeningReactor(Reactor):
+    """
+    A reactor in memory whose ports are real.
+    """
+
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
+    ) -> Any:
+        """
+        @see: L{twisted.internet.interfaces.IReactorTCP.listenTCP}
+        """
+        return self._listen(Port(port, factory, backlog, interface, self))
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: Any,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> Any:
+        """
+        @see: L{twisted.internet.interfaces.IReactorUNIX.listenUNIX}
+        """
+        return self._listen(UNIXPort(address, factory, backlog, mode, self, wantPID))
+
+    def _listen(self, port: Any) -> Any:
+        port.startListening()
+        return port
+
+
+def pretendedConnections(reactor: Any) -> Connections:
+    """
+    @return: connections for a L{Wire}.
+    """
+    return Connections(reactor, PretendedEpoll())
+
+
+def connectWires(server: Any, count: int) -> list[Wire]:
+    """
+    Connect readers of BIG to a server that has L{pretendedConnections}, and let them
+    be in the middle of it.
+    """
+    wires = [
+        Wire(server.factory, 1000, server._acceptor.connections) for _ in range(count)
+    ]
+    wires[0].tick()
+    return wires
+
+
+def finish(wire: Wire) -> None:
+    """
+    Let a reader have its whole poem.
+    """
+    wire.socket.capacity = len(BIG)
+    wire.take()
+    wire.halfClose()
+    wire.tick()
 
 
 class ListenTests(SynchronousTestCase):
@@ -135,12 +202,126 @@ class ListenTests(SynchronousTestCase):
         )
         self.assertEqual(len(cancelled), 1)
 
+    def test_cannotAccept(self) -> None:
+        """
+        A port for whose readers nothing can wait, since the process has no
+        descriptor left, is told with its description, too.
+        """
+        description = "tcp:0:interface=127.0.0.1"
+        self.patch(acceptorModule, "Connections", noSpace)
+        server: Any = self.makeServer(description, ListeningReactor())
+        error = self.assertRaises(ListenError, server.startService)
+        self.addCleanup(server.port.socket.close)
+        self.assertEqual(str(error), f"No space left on device: {description}")
+        self.assertFalse(server.running)
+
     def test_stopUnstarted(self) -> None:
         """
         A server that never started has nothing to stop.
         """
         server = self.makeServer("tcp:17", Reactor())
         self.assertIsNone(self.successResultOf(server.stopService()))
+
+
+class OtherSystemTests(SynchronousTestCase):
+    """
+    Tests of L{PoetryServer} where the kernel does not tell what readers have.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a server.
+        """
+        self.patch(kernel, "TELLS", False)
+        self.reactor = ListeningReactor()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        self.server: Any = PoetryServer(
+            "tcp:0:interface=127.0.0.1", factory, reactor=self.reactor
+        )
+        with capturedLogs() as events:
+            self.server.startService()
+        self.warnings = [
+            formatEvent(event)
+            for event in events
+            if event["log_level"] is LogLevel.warn
+        ]
+        self.addCleanup(self.stop)
+
+    def stop(self) -> None:
+        """
+        Stop it, which cuts nobody who is in flight, and waits for nobody.
+        """
+        stopped = self.server.stopService()
+        self.reactor.advance(0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_warns(self) -> None:
+        """
+        One line of the log says which promises do not hold there.
+        """
+        (line,) = self.warnings
+        self.assertEqual(
+            line,
+            "this system has no epoll or no TCP_INFO: on tcp:0:interface=127.0.0.1 "
+            "there is no limit, a stop cuts who is in flight, and a poem that is cut "
+            "may end as if it were whole",
+        )
+
+    def test_serves(self) -> None:
+        """
+        Twisted's own port and transport serve the readers.
+        """
+        port = self.server.port
+        self.assertEqual(self.reactor.getReaders(), [port])
+        with socket.create_connection(port.socket.getsockname(), 30) as reader:
+            select.select([port], [], [], 30)
+            port.doRead()
+            (transport,) = self.reactor.getWriters()
+            transport.doWrite()
+            self.assertEqual(reader.recv(5), b"poem")
+            self.assertEqual(reader.recv(5), b"")
+            transport.connectionLost(Failure(ConnectionDone()))
+
+    def test_abort(self) -> None:
+        """
+        Such a server, too, can be told to abort, though there is nothing that it
+        could do.
+        """
+        self.server.abort()
+        self.assertTrue(self.server.port.connected)
+
+
+class LimitTests(SynchronousTestCase):
+    """
+    Tests of how many readers L{PoetryServer} lets in.
+    """
+
+    def test_limit(self) -> None:
+        """
+        No more readers are served at once than its limit says.
+        """
+        reactor = ListeningReactor()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=reactor)
+        server: Any = PoetryServer(
+            "tcp:0:interface=127.0.0.1", factory, maxConnections=2, reactor=reactor
+        )
+        server.startService()
+        for _ in range(3):
+            reader = socket.create_connection(server.port.socket.getsockname(), 30)
+            self.addCleanup(reader.close)
+        acceptor = server._acceptor
+        for _ in range(2):  # the second may be on its way yet
+            select.select([acceptor], [], [], 30)
+            acceptor.doRead()
+        self.assertEqual(len(acceptor.connections), 2)
+        self.assertNotIn(acceptor, reactor.getReaders())
+        stopped = server.stopService()
+        server.abort()
+        reactor.advance(0)
+        self.assertEqual(len(acceptor.connections), 0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(reactor.getDelayedCalls(), [])
 
 
 class DrainTests(SynchronousTestCase):
@@ -152,18 +333,30 @@ class DrainTests(SynchronousTestCase):
         """
         Start a server with two readers in the middle of a poem.
         """
-        self.reactor = Reactor()
+        self.patch(acceptorModule, "Connections", pretendedConnections)
+        self.reactor = ListeningReactor()
         factory = PoetryFactory(StaticSource(BIG), 60.0, self.reactor)
-        self.server = PoetryServer("tcp:17", factory, grace=7.0, reactor=self.reactor)
+        self.server = PoetryServer(
+            "tcp:0:interface=127.0.0.1", factory, grace=7.0, reactor=self.reactor
+        )
         self.server.startService()
-        self.wires = [Wire(factory, capacity=1000) for _ in range(2)]
+        self.wires = connectWires(self.server, 2)
         self.addCleanup(self.checkNothingLeft)
 
     def checkNothingLeft(self) -> None:
         """
-        After the stop nothing is scheduled.
+        After the stop nothing is scheduled, and nothing waited for.
         """
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def stop(self) -> Deferred[Any]:
+        """
+        Stop, and let the port be closed.
+        """
+        stopped = self.server.stopService()
+        self.reactor.advance(0)
+        return stopped
 
     def ends(self) -> list[str | None]:
         """
@@ -171,23 +364,15 @@ class DrainTests(SynchronousTestCase):
         """
         return [wire.socket.end for wire in self.wires]
 
-    def finish(self, wire: Wire) -> None:
-        """
-        Let a reader have its whole poem.
-        """
-        wire.socket.capacity = len(BIG)
-        wire.take()
-        wire.halfClose()
-
     def test_allFinish(self) -> None:
         """
         The stop waits until every reader has its poem.
         """
-        stopped = self.server.stopService()
+        stopped = self.stop()
         self.assertFalse(self.server.running)
-        self.finish(self.wires[0])
+        finish(self.wires[0])
         self.assertNoResult(stopped)
-        self.finish(self.wires[1])
+        finish(self.wires[1])
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.ends(), ["clean", "clean"])
 
@@ -197,21 +382,24 @@ class DrainTests(SynchronousTestCase):
         """
         for wire in self.wires:
             wire.reset()
-        self.assertIsNone(self.successResultOf(self.server.stopService()))
+        self.assertIsNone(self.successResultOf(self.stop()))
 
     def test_grace(self) -> None:
         """
         Who is not done after the grace gets a reset, never a clean end; then
         the stop ends.
         """
-        stopped = self.server.stopService()
-        self.finish(self.wires[0])
+        left: list[int] = []
+        connections = self.wires[0].connections
+        stopped = self.stop().addCallback(lambda _: left.append(len(connections)))
+        finish(self.wires[0])
         self.reactor.advance(6.9)
         self.assertEqual(self.ends(), ["clean", None])
         self.reactor.advance(0.1)
         self.reactor.advance(0)
-        self.assertEqual(self.ends(), ["clean", "reset"])
         self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.ends(), ["clean", "reset"])
+        self.assertEqual(left, [0])
 
     def test_abort(self) -> None:
         """
@@ -229,12 +417,16 @@ class DrainTests(SynchronousTestCase):
         many are aborted.
         """
         with capturedLogs() as events:
-            stopped = self.server.stopService()
-            self.finish(self.wires[0])
+            stopped = self.stop()
+            finish(self.wires[0])
             self.reactor.pump([REPORT, 7.0 - REPORT, 0])
         self.successResultOf(stopped)
         self.assertEqual(
-            [(event["log_level"], formatEvent(event)) for event in events],
+            [
+                (event["log_level"], formatEvent(event))
+                for event in events
+                if event["log_namespace"] == "fastpoetry.server.PoetryServer"
+            ],
             [
                 (LogLevel.info, "stopping, readers in flight: 2"),
                 (LogLevel.info, "stopping, readers in flight: 1"),
@@ -252,8 +444,8 @@ class UNIXTests(SynchronousTestCase):
         """
         Start a server in a directory of its own.
         """
-        self.reactor = Reactor()
-        self.patch(self.reactor, "listenUNIX", self.listen)
+        self.patch(acceptorModule, "Connections", pretendedConnections)
+        self.reactor = ListeningReactor()
         self.directory = self.mktemp()
         os.mkdir(self.directory)
         self.path = os.path.join(self.directory, "socket")
@@ -262,17 +454,9 @@ class UNIXTests(SynchronousTestCase):
             f"unix:{self.path}", self.factory, reactor=self.reactor
         )
         self.server.startService()
-
-    def listen(
-        self, path: str, factory: Any, backlog: int, mode: int, wantPID: bool
-    ) -> UNIXPort:
-        """
-        Listen with a real socket.
-        """
-        port = UNIXPort(path, factory, backlog, mode, self.reactor, wantPID)
-        port.startListening()
+        port: Any = self.server.port
         self.addCleanup(port.socket.close)
-        return port
+        self.addCleanup(ACCEPTORS.discard, self.server._acceptor)
 
     def test_failedStart(self) -> None:
         """
@@ -281,6 +465,7 @@ class UNIXTests(SynchronousTestCase):
         self.assertEqual(sorted(os.listdir(self.directory)), ["socket", "socket.lock"])
         self.server.abort()
         self.assertEqual(os.listdir(self.directory), [])
+        self.assertIsNone(self.server.port)
         self.server.abort()
 
     def test_failedStartWithoutPrivileges(self) -> None:
@@ -296,7 +481,7 @@ class UNIXTests(SynchronousTestCase):
         When the socket cannot be removed at a stop, readers have their poems all
         the same.
         """
-        wire = Wire(self.factory, capacity=1000)
+        (wire,) = connectWires(self.server, 1)
         os.unlink(self.path)
         with capturedLogs() as events:
             stopped = self.server.stopService()
@@ -306,9 +491,7 @@ class UNIXTests(SynchronousTestCase):
             f"cannot remove the socket: unix:{self.path}: No such file or directory",
             [formatEvent(event) for event in events],
         )
-        wire.socket.capacity = len(BIG)
-        wire.take()
-        wire.halfClose()
+        finish(wire)
         self.successResultOf(stopped)
         self.assertEqual(wire.socket.end, "clean")
 
