@@ -595,6 +595,24 @@ class ShareTests(Base):
         acceptor.doRead()
         self.assertEqual(len(acceptor.connections), 3)
 
+    def test_shrinksInPause(self) -> None:
+        """
+        That is so, too, for a port that had room when it failed to let a reader in,
+        and has none when it would try again.
+        """
+        self.pretendFree(2)
+        acceptor = self.listen(None)
+        _, two = self.connect(2)
+        self.acceptFails(acceptor, [0, errno.EMFILE])
+        acceptor.doRead()
+        self.listen(None)
+        self.reactor.advance(PAUSE)
+        self.assertFalse(self.isReading(acceptor))
+        self.leave(acceptor)
+        self.assertTrue(self.isReading(acceptor))
+        acceptor.doRead()
+        self.assertServed(two)
+
     def test_grows(self) -> None:
         """
         A port that is full lets readers in again when another port stops.

@@ -188,6 +188,8 @@ class Acceptor:
 
     def _resumeAfterPause(self) -> None:
         self._pause = None
+        # Its share may have shrunk meanwhile, so that there is no room.
+        self.connections.watchers[self.resume] = None
         self.resume()
 
     def _endPause(self) -> None:
