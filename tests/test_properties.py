@@ -1,6 +1,6 @@
 """
-Properties of L{fastpoetry.protocol} and L{fastpoetry.listening.acceptor} that hold
-whatever happens, in whatever order: Hypothesis chooses what happens.
+Properties of L{fastpoetry.protocol} that hold whatever happens, in whatever order:
+Hypothesis chooses what happens.
 
 Every run of these tests is the same as the last.  For a long run, which is
 different each time, say how many examples of each property it is to try::
