@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry.connection.delivery import SLOW_TICK, TICK
 from fastpoetry.connection.transport import UNIXTransport
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import (
@@ -35,7 +36,8 @@ from fastpoetry.listening.acceptor import (
     Acceptor,
     freeDescriptors,
 )
-from tests.support import Reactor, noSpace
+from fastpoetry.protocol import PoetryFactory
+from tests.support import Reactor, StaticSource, noSpace
 
 # For a socket that listens, these numbers of its TCP_INFO are about its queue.
 QUEUED, LONGEST_QUEUE = slice(24, 28), slice(28, 32)
@@ -167,18 +169,24 @@ class Base(SynchronousTestCase):
         limit: int | None,
         todo: Sequence[Any] = (),
         interface: str = "127.0.0.1",
+        factory: Any = None,
     ) -> Acceptor:
         """
         Listen on a port that the system chooses.
         """
-        port = self.makePort(todo, interface)
+        port = self.makePort(todo, interface, factory)
         return self.start(Acceptor(port, limit, self.reactor, self.acceptors))
 
-    def makePort(self, todo: Sequence[Any] = (), interface: str = "127.0.0.1") -> Port:
+    def makePort(
+        self,
+        todo: Sequence[Any] = (),
+        interface: str = "127.0.0.1",
+        factory: Any = None,
+    ) -> Port:
         """
-        Make a port that listens.
+        Make a port that listens, by default with a L{ListedFactory}.
         """
-        factory = ListedFactory(todo)
+        factory = factory or ListedFactory(todo)
         port = Port(0, factory, interface=interface, reactor=self.reactor)
         port.startListening()
         return port
@@ -725,6 +733,26 @@ class StopTests(Base):
         (reader,) = self.connect(1)
         acceptor.stop()
         self.assertServed(reader)
+
+    def test_makesRoom(self) -> None:
+        """
+        A reader that has ended, though nobody has seen it yet, gives its place to one
+        who waits: one whose poem was just sent, as one that was read already.
+        """
+        for isRead in (False, True):
+            factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+            factory.noisy = False
+            acceptor = self.listen(1, factory=factory)
+            one, two = self.connect(2)
+            acceptor.doRead()
+            if isRead:
+                self.reactor.pump([TICK] * 3)
+            one.recv(5)
+            one.close()
+            acceptor.stop()
+            self.assertEqual(two.recv(5), b"poem")
+            two.close()
+            self.reactor.pump([SLOW_TICK] * 4)
 
     def test_whileOthersCome(self) -> None:
         """

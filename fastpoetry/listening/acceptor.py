@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.kernel import setReset
+from fastpoetry.connection.kernel import isClosed, setReset
 from fastpoetry.connection.transport import Transport, UNIXTransport
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
@@ -152,6 +152,10 @@ class Acceptor:
         would reset them), and nobody after them.
         """
         self._endPause()
+        self.connections.doRead()
+        for transport in self.connections:  # who has ended, but is not seen yet
+            if not transport.waits and isClosed(transport.socket):
+                transport.loseConnection()
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
         for _ in range(BACKLOG // MAX_ACCEPTS + 1):  # others may come all the while
@@ -204,12 +208,15 @@ class Acceptor:
         # What accept() calls, which makes two enumerations and a larger socket of
         # it: a tenth of what a poem costs.
         accept = self._port.socket._accept
+        room = before = self._room()
         lost: OSError | None = None
-        before = len(self.connections)
         try:
-            for _ in range(min(self._room(), MAX_ACCEPTS)):
+            for _ in range(MAX_ACCEPTS):
+                if room <= 0:
+                    break
                 try:
                     self._begin(*accept())
+                    room -= 1
                 except BlockingIOError:
                     break
                 except OSError as error:
@@ -217,7 +224,7 @@ class Acceptor:
                         raise
                     lost = error
             else:
-                if lost is not None and len(self.connections) == before:
+                if lost is not None and room == before:
                     raise lost
         except OSError as error:
             self._cannotAccept(error)
