@@ -389,6 +389,24 @@ class ProtocolTests(SynchronousTestCase):
         wire.turn()
         self.assertEqual(wire.socket.end, "reset")
 
+    def test_checkFails(self) -> None:
+        """
+        An error in the check of one delivery costs that connection, and no other
+        its check.
+        """
+        wires = [self.serve(POEM) for _ in range(3)]
+        for wire in wires:
+            wire.take()
+            wire.halfClose()
+
+        def check(now: float) -> None:
+            raise ZeroDivisionError
+
+        wires[1].protocol.check = check
+        wires[0].tick()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([wire.gone for wire in wires], [True] * 3)
+
     def test_leavesInTheMiddle(self) -> None:
         """
         A reader that leaves in the middle is not worth a line.
