@@ -39,30 +39,6 @@ LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
 # A poem of so many bytes the kernel takes at once, for whatever reader.
 SMALL = 16 * 1024
 
-# The composition as it was first published, but for the number of the port.
-ORIGINAL = b"""\
-from twisted.application import internet, service
-
-from fastpoetry.protocol import PoetryFactory
-from fastpoetry.service import PoetryService
-
-port = 0
-iface = 'localhost'
-poetry_file = 'poetry/ecstasy.txt'
-
-top_service = service.MultiService()
-
-poetry_service = PoetryService(poetry_file)
-poetry_service.setServiceParent(top_service)
-
-factory = PoetryFactory(poetry_service)
-tcp_service = internet.TCPServer(port, factory, interface=iface)
-tcp_service.setServiceParent(top_service)
-
-application = service.Application("fastpoetry")
-top_service.setServiceParent(application)
-"""
-
 # Poems that something on the way might take for text, and change.
 AWKWARD = {
     "bom": b"\xef\xbb\xbfune po\xc3\xa9sie\n",
@@ -198,16 +174,6 @@ class DaemonTests(SynchronousTestCase):
         path = ROOT / "fastpoetry.tac"
         ended = self.ground.run(f"{quoted(sys.executable)} {quoted(path)}")
         self.assertEqual((0, b""), ended)
-
-    def test_firstPublished(self) -> None:
-        """
-        The composition that was first published serves with our classes.
-        """
-        self.ground.write("poetry/ecstasy.txt", POEM)
-        self.ground.write("original.tac", ORIGINAL)
-        server = self.ground.daemon("-y original.tac")
-        self.assertEqual(POEM, fetch(*server.ports))
-        server.stop()
 
     def test_foreground(self) -> None:
         """

@@ -11,8 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.processes import POEM, ROOT, Ground, connect, fetch, readAll
 
-PUBLISHED = """\
+# The composition as it was first published, but for the number of the port and
+# the poem.
+PUBLISHED = b"""\
 from twisted.application import internet, service
+
 from fastpoetry import PoetryFactory, PoetryService
 
 port = 0
@@ -59,7 +62,7 @@ class PublishedTests(SynchronousTestCase):
         and keeps the promises of a delivery: who talks has the whole poem.
         """
         ground = Ground(self.addCleanup, LONG)
-        ground.write("published.tac", PUBLISHED.encode())
+        ground.write("published.tac", PUBLISHED)
         server = ground.foreground("twistd -n -y published.tac")
         reader = connect(*server.ports, buffer=2**14)
         self.addCleanup(reader.close)
