@@ -107,7 +107,7 @@ class PoetryServer(Service):
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
                 raise ListenError(f"{explain(error)}: {self.description}") from error
-        else:
+        elif not kernel.TELLS:
             self._log.warn(
                 "this system has no epoll or no TCP_INFO: on {description} there is no "
                 "limit, a stop cuts who is in flight, and a poem that is cut may end "

@@ -101,7 +101,8 @@ def setReset(connection: Any, resets: bool) -> None:
 
     @raise OSError: as C{setsockopt} does.
     """
-    connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
+    if connection.family != _UNIX:
+        connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
 
 
 def _pending(connection: Any) -> bytes:
