@@ -20,7 +20,7 @@ from benchmarks.faults import BIG, Scale
 from benchmarks.faults.slow import BUFFERS
 from benchmarks.network import Loopback, openLink
 from fastpoetry.connection.kernel import progress
-from fastpoetry.listening.acceptor import UNSENT
+from fastpoetry.listening.acceptor import MAX_UNSENT
 
 TCP_NOTSENT_LOWAT = 25
 
@@ -37,7 +37,7 @@ class Pair:
         self.silence = 0.0
         with network.atServer():
             listener = stack.enter_context(socket.socket())
-        listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+        listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT)
         listener.bind((network.host, 0))
         listener.listen()
         with network.atReaders():
@@ -59,13 +59,14 @@ class Pair:
         """
         with suppress(BlockingIOError):
             while True:
-                self._sent += self._writer.send(BIG[self._sent : self._sent + UNSENT])
+                piece = BIG[self._sent : self._sent + MAX_UNSENT]
+                self._sent += self._writer.send(piece)
         now = time.monotonic()
         due = int((now - self._start) * rate) - self._read
         if due > 0:
             with suppress(BlockingIOError):
                 self._read += len(self._reader.recv(due))
-        acknowledged = progress(self._writer.fileno()).acknowledged
+        acknowledged = progress(self._writer).acknowledged
         # Until the buffer is full for the first time, the window is open.
         if now - self._start > 1 and now - self._at > self.silence:
             self.silence = now - self._at
