@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import struct
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Union
 
 # What a reader takes or says at a time, in bytes.
 GULP = 2**16
@@ -21,7 +23,11 @@ GULP = 2**16
 # How often readers with a pace of their own get a turn, in seconds.
 TICK = 0.002
 
-Address = tuple[str, int]
+# So many seconds after a UNIX socket was full, a reader tries again to connect.
+AGAIN = 0.02
+
+TCPAddress = tuple[str, int]
+Address = Union[TCPAddress, str]  # which is the path of a UNIX socket
 
 
 @dataclass
@@ -68,13 +74,21 @@ class Reader:
     """
     One reader.
 
-    @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end),
-        C{"cut"} (a clean end too early, or other bytes), C{"empty"}, C{"reset"},
+    @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end; on a UNIX
+        socket with the proof that it is all, see
+        L{fastpoetry.connection.transport.UNIXTransport}), C{"unproven"} (on a UNIX
+        socket: every byte, and no proof), C{"cut"} (a clean end too early, or other
+        bytes), C{"cut, and proven"} (which must not be), C{"empty"}, C{"reset"},
         C{"refused"}, C{"left"} (by its own will), or L{None} as long as it has not.
 
     @ivar connected: whether it ever was.
 
     @ivar got: how many bytes it has read.
+
+    @ivar isProven: whether the last of them came with the proof.
+
+    @ivar hungUp: seconds from the attempt to connect until the other side was seen
+        to have closed, though there may be something to read yet; L{None} before.
 
     @ivar firstByte: seconds from the attempt to connect to the first byte.
 
@@ -90,11 +104,15 @@ class Reader:
         self.firstByte: float | None = None
         self.lasted: float | None = None
         self.connected = False
+        self.isProven = False
+        self.hungUp: float | None = None
+        self._address = address
+        self._isUNIX = isinstance(address, str)
         self._poems = list(poems)
         self._said = 0
         self._halfClosed = False
         self._endAt: float | None = None
-        self.socket = socket.socket()
+        self.socket = socket.socket(socket.AF_UNIX if self._isUNIX else socket.AF_INET)
         self.socket.setblocking(False)
         self.fd = self.socket.fileno()
         if manners.receiveBuffer is not None:
@@ -102,9 +120,8 @@ class Reader:
                 socket.SOL_SOCKET, socket.SO_RCVBUF, manners.receiveBuffer
             )
         self.started = self.progressAt = time.monotonic()
-        code = self.socket.connect_ex(address)
-        if code not in (0, errno.EINPROGRESS):
-            self._finish("refused", self.started)
+        self._connectAt: float | None = None
+        self._connect(self.started)
 
     @property
     def paced(self) -> bool:
@@ -113,7 +130,7 @@ class Reader:
         """
         manners = self.manners
         return bool(manners.readsPerSecond or manners.saysPerSecond) or (
-            self._endAt is not None
+            self._endAt is not None or self._connectAt is not None
         )
 
     @property
@@ -138,6 +155,10 @@ class Reader:
         @param now: seconds of the monotonic clock.
         """
         before = -1
+        if self._connectAt is not None:
+            if now >= self._connectAt:
+                self._connect(now)
+            return
         try:
             if not self.connected:
                 # Before the answer to a connect, a send would fail with EAGAIN.
@@ -155,6 +176,15 @@ class Reader:
                 self._finish("reset", now)
             else:
                 raise
+
+    def _connect(self, now: float) -> None:
+        self._connectAt = None
+        code = self.socket.connect_ex(self._address)
+        if code == errno.EAGAIN:
+            # A UNIX socket whose queue is full: one that can wait would wait.
+            self._connectAt = now + AGAIN
+        elif code not in (0, errno.EINPROGRESS):
+            self._finish("refused", now)
 
     def look(self, now: float) -> None:
         """
@@ -205,7 +235,7 @@ class Reader:
         if room <= 0:
             return
         try:
-            data = self.socket.recv(room)
+            data = self._receive(room)
         except BlockingIOError:
             return
         self.progressAt = now
@@ -213,12 +243,25 @@ class Reader:
             self.firstByte = self.firstByte or now - self.started
             self._poems = [p for p in self._poems if p.startswith(data, self.got)]
             self.got += len(data)
-        elif any(len(poem) == self.got for poem in self._poems):
+        elif not any(len(poem) == self.got for poem in self._poems):
+            cut = "cut, and proven" if self.isProven else "cut"
+            self._finish(cut if self.got else "empty", now)
+        elif self._isUNIX and not self.isProven:
+            self._finish("unproven", now)
+        else:
             self._endAt = now + manners.staysFor
             if not manners.staysFor:
                 self._finish("whole", now)
-        else:
-            self._finish("cut" if self.got else "empty", now)
+
+    def _receive(self, room: int) -> bytes:
+        if not self._isUNIX:
+            return self.socket.recv(room)
+        data, descriptors, _, _ = socket.recv_fds(self.socket, room, 8)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if data:
+            self.isProven = len(descriptors) > 0
+        return data
 
     def _finish(self, outcome: str, now: float) -> None:
         self.outcome = outcome
@@ -253,7 +296,7 @@ class Crowd:
         inside: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         """
-        @param address: host and port of the server.
+        @param address: host and port of the server, or the path of its UNIX socket.
 
         @param poems: what may come; a whole poem is one of them.
 
@@ -328,6 +371,8 @@ class Crowd:
     def _step(self, reader: Reader, now: float, events: int = 0) -> None:
         reader.step(now)
         if reader.outcome is None and events & (select.EPOLLERR | select.EPOLLHUP):
+            if events & select.EPOLLHUP and reader.hungUp is None:
+                reader.hungUp = now - reader.started
             reader.look(now)
             if reader.outcome is None and not events & reader.waitsFor:
                 # Both sides have ended; it would be told so for ever.

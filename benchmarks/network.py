@@ -1,5 +1,5 @@
 """
-The networks between server and readers: loopback, and a link with a delay.
+What is between server and readers: loopback, a link with a delay, a UNIX socket.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ class Loopback:
     @ivar name: for a table.
 
     @ivar host: where the server listens.
+
+    @ivar cut: how a reader that knows its trade sees a poem that is cut.
     """
 
     name = "loopback"
     host = "127.0.0.1"
+    cut = "reset"
 
     @contextmanager
     def atServer(self) -> Iterator[None]:
@@ -138,7 +141,18 @@ def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
 
 
+class UNIXSockets(Loopback):
+    """
+    Server and readers on one machine, with a UNIX socket between them, where there
+    is no reset.
+    """
+
+    name = "a UNIX socket"
+    cut = "cut"
+
+
 LOOPBACK = Loopback()
+UNIX = UNIXSockets()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 # The plain composition that everything is compared with: the whole poem in one
-# write, then loseConnection, on a TCPServer.  Its settings come by environment.
+# write, then loseConnection, on a TCPServer or a UNIXServer.  Its settings come by
+# environment.
 
 import os
 
@@ -39,12 +40,14 @@ top_service = service.MultiService()
 poetry_service = PlainService(os.environ["PLAIN_POEM"])
 poetry_service.setServiceParent(top_service)
 
-tcp_service = internet.TCPServer(
-    int(os.environ["PLAIN_PORT"]),
-    PlainFactory(poetry_service),
-    interface=os.environ["PLAIN_IFACE"],
-)
-tcp_service.setServiceParent(top_service)
+factory = PlainFactory(poetry_service)
+if "PLAIN_SOCKET" in os.environ:
+    listening_service = internet.UNIXServer(os.environ["PLAIN_SOCKET"], factory)
+else:
+    listening_service = internet.TCPServer(
+        int(os.environ["PLAIN_PORT"]), factory, interface=os.environ["PLAIN_IFACE"]
+    )
+listening_service.setServiceParent(top_service)
 
 application = service.Application("plain")
 top_service.setServiceParent(application)

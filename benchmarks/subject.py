@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.crowd import Address, Crowd
-from benchmarks.network import LOOPBACK, Loopback
+from benchmarks.network import LOOPBACK, UNIX, Loopback
 from tests.processes import Ground, Server, findCommand, quoted
 
 PLAIN = "plain"
@@ -32,6 +32,10 @@ class Subject:
     @ivar server: its process.
 
     @ivar ground: its directory, with the poem in F{poem.txt}.
+
+    @ivar network: what is between it and its readers.
+
+    @ivar address: where it listens: host and port, or the path of a UNIX socket.
     """
 
     def __init__(
@@ -41,9 +45,13 @@ class Subject:
         self.ground = ground
         self.server = server
         self.poem = poem
-        self._network = network
-        (port, *_) = server.ports
-        self.address: Address = (network.host, port)
+        self.network = network
+        self.address: Address
+        if network is UNIX:
+            self.address = str(socketPath(ground))
+        else:
+            (port, *_) = server.ports
+            self.address = (network.host, port)
 
     def crowd(self, *others: bytes) -> Crowd:
         """
@@ -51,7 +59,7 @@ class Subject:
 
         @return: a crowd of readers, none yet.
         """
-        return Crowd(self.address, [self.poem, *others], self._network.atReaders)
+        return Crowd(self.address, [self.poem, *others], self.network.atReaders)
 
     @contextmanager
     def readers(self, *others: bytes) -> Iterator[Crowd]:
@@ -63,6 +71,33 @@ class Subject:
             yield crowd
         finally:
             crowd.close()
+
+    def connect(self) -> socket.socket:
+        """
+        @return: a connection that waits.
+        """
+        with self.network.atReaders():
+            return connect(self.address)
+
+    def named(self, text: str = "sending ") -> int:
+        """
+        @param text: what is in the lines of the log that are meant.
+
+        @return: how many readers these lines name.
+        """
+        lines = (line for line in self.server.log.splitlines() if text in line)
+        name = "a reader of this machine" if self.network is UNIX else " 127.0.0.1:"
+        if self.kind == PLAIN:
+            name = "Address("
+        return sum(line.count(name) for line in lines)
+
+    def waitForNamed(self, count: int) -> None:
+        """
+        Wait until the log names so many readers who are sent a poem.  Those who come
+        together share a line.
+        """
+        what = f"{count} readers in the log"
+        self.server.waitUntil(lambda: self.named() >= count, what)
 
     def processorTime(self) -> float:
         """
@@ -89,9 +124,7 @@ class Subject:
         @return: how many descriptors it has open when nobody is connected; to be
             asked when nobody is.
         """
-        with self._network.atReaders():
-            reader = socket.create_connection(self.address)
-        with reader:
+        with self.connect() as reader:
             reader.recv(1)
             return self.descriptors() - 1
 
@@ -120,6 +153,30 @@ class Subject:
 
     def _read(self, name: str) -> str:
         return Path(f"/proc/{self.server.pid}/{name}").read_text()
+
+
+def connect(address: Address) -> socket.socket:
+    """
+    @param address: host and port, or the path of a UNIX socket.
+
+    @return: a connection that waits.
+    """
+    if not isinstance(address, str):
+        return socket.create_connection(address)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def socketPath(ground: Ground) -> Path:
+    """
+    @return: where a server of this directory has its UNIX socket.
+    """
+    return ground.path / "poem.sock"
 
 
 def plainSettings(poem: Path, host: str, port: int) -> dict[str, str]:
@@ -162,11 +219,14 @@ def running(
         ground.path.chmod(0o777)  # for whom --uid names, too
         command = f"{quoted(findCommand('twistd'))} -n {prefix}"
         if kind == OURS:
-            host = network.host
-            command += f" fastpoetry --poem {path} --port {port} --iface {host}"
-            command += f" {options}"
+            where = f"--port {port} --iface {network.host}"
+            if network is UNIX:
+                where = f"--endpoint unix:{socketPath(ground)}"
+            command += f" fastpoetry --poem {path} {where} {options}"
         else:
             settings = plainSettings(path, network.host, port)
+            if network is UNIX:
+                settings["PLAIN_SOCKET"] = str(socketPath(ground))
             words = " ".join(f"{name}={value}" for name, value in settings.items())
             command = f"env {words} {command} -y {quoted(PLAIN_TAC)}"
         if descriptors is not None:

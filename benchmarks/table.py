@@ -60,7 +60,11 @@ def say(outcomes: Counter[str]) -> str:
     @return: outcomes in words, the most frequent first.
     """
     total = sum(outcomes.values())
-    words = {"cut": "cut with a clean end", "empty": "empty with a clean end"}
+    words = {
+        "cut": "cut with a clean end",
+        "empty": "empty with a clean end",
+        "unproven": "whole without proof",
+    }
     named = [(words.get(name, name), count) for name, count in outcomes.most_common()]
     if len(named) == 1 and total > 1:
         return f"all {total:,} {named[0][0]}"

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.network import LOOPBACK, Link, Loopback
+from benchmarks.network import LOOPBACK, UNIX, Link, Loopback
 from benchmarks.subject import KINDS, OURS
 
 # A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
@@ -45,9 +45,53 @@ class Scale:
     @property
     def networks(self) -> list[Loopback]:
         """
-        All networks.
+        All TCP networks.
         """
         return [LOOPBACK] if self.link is None else [LOOPBACK, self.link]
+
+    @property
+    def doors(self) -> list[Loopback]:
+        """
+        All TCP networks, and UNIX sockets.
+        """
+        return [*self.networks, UNIX]
+
+
+# TCP and UNIX sockets on this machine.
+DOORS = [LOOPBACK, UNIX]
+
+
+def tries(count: int, networks: list[Loopback]) -> str:
+    """
+    @return: that so many are tried on each of these networks.
+    """
+    return "; ".join(f"{count:,} on {network.name}" for network in networks)
+
+
+def together(
+    measure: Callable[[Loopback, str], tuple[str, bool]],
+    networks: list[Loopback],
+    kind: str,
+) -> tuple[str, bool]:
+    """
+    Make a fault on several networks.
+
+    @param measure: is given the network and the kind of server; says what comes of
+        the fault, and whether that is what ours promises.
+
+    @return: what is said, once where it is the same for all, and whether ours keeps
+        its promise everywhere.
+    """
+    kept = True
+    where: dict[str, list[str]] = {}
+    for network in networks:
+        said, isKept = measure(network, kind)
+        where.setdefault(said, []).append(network.name)
+        kept = kept and isKept
+    if len(where) == 1:
+        return next(iter(where)), kept
+    named = (f"{' and '.join(names)}: {said}" for said, names in where.items())
+    return "; ".join(named), kept
 
 
 def compare(measure: Callable[[str], tuple[str, bool]]) -> tuple[dict[str, str], bool]:

@@ -4,6 +4,7 @@ Many readers at once.
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -12,8 +13,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.crowd import Manners
-from benchmarks.faults import SMALL, Scale, compare
-from benchmarks.network import counters
+from benchmarks.faults import DOORS, SMALL, Scale, compare, tries
+from benchmarks.network import UNIX, Loopback, counters
 from benchmarks.subject import Subject, running
 from benchmarks.table import Row, say
 
@@ -23,7 +24,8 @@ OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
 BUSY = """
 import sys
 from benchmarks.crowd import Crowd
-crowd = Crowd(("127.0.0.1", int(sys.argv[1])), [])
+host, port = sys.argv[1:]
+crowd = Crowd((host, int(port)) if host else port, [])
 while True:
     crowd.readers.clear()
     crowd.add(8 - len(crowd))
@@ -36,20 +38,22 @@ def rows(scale: Scale) -> Iterator[Row]:
     Three bursts each, of a poem of the length of Ecstasy.
     """
     count = scale.count(5000)
-    for busy in (False, True):
+    for busy, network in itertools.product((False, True), DOORS):
         fault = f"a burst at {'a busy' if busy else 'an idle'} server"
-        tried = f"3 times {count:,} at once"
-        yield Row(fault, tried, *compare(partial(_try, busy, count)), timed=True)
+        tried = f"3 times {tries(count, [network])}, at once"
+        measure = partial(_try, busy, count, network)
+        yield Row(fault, tried, *compare(measure), timed=True)
 
 
-def _try(busy: bool, count: int, kind: str) -> tuple[str, bool]:
-    with running(kind, SMALL) as subject, ExitStack() as stack:
+def _try(busy: bool, count: int, network: Loopback, kind: str) -> tuple[str, bool]:
+    with running(kind, SMALL, network=network) as subject, ExitStack() as stack:
         if busy:
-            command = [sys.executable, "-c", BUSY, str(subject.address[1])]
-            load = subprocess.Popen(command)
+            address = subject.address
+            words = ["", address] if isinstance(address, str) else map(str, address)
+            load = subprocess.Popen([sys.executable, "-c", BUSY, *words])
             stack.callback(load.wait)
             stack.callback(load.kill)
-            subject.server.waitForLog("sending", 100)
+            subject.waitForNamed(100)
         return _burst(subject, count)
 
 
@@ -67,8 +71,11 @@ def _burst(subject: Subject, count: int) -> tuple[str, bool]:
     waits.sort()
     cell = (
         f"{say(outcomes)}; median {waits[len(waits) // 2]:.2f} s, longest "
-        f"{waits[-1]:.2f} s, {sum(wait > 0.9 for wait in waits):,} over 0.9 s; "
-        f"{after[OVERFLOWS] - before[OVERFLOWS]:,} overflows of the queue, "
-        f"{after[RETRANSMITTED] - before[RETRANSMITTED]:,} segments sent again"
+        f"{waits[-1]:.2f} s, {sum(wait > 0.9 for wait in waits):,} over 0.9 s"
     )
+    if subject.network is not UNIX:
+        cell += (
+            f"; {after[OVERFLOWS] - before[OVERFLOWS]:,} overflows of the queue, "
+            f"{after[RETRANSMITTED] - before[RETRANSMITTED]:,} segments sent again"
+        )
     return cell, outcomes["whole"] == 3 * count

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from benchmarks.crowd import Address, Crowd
+from benchmarks.crowd import Crowd, TCPAddress
 from benchmarks.faults import BIG, Scale
 from benchmarks.network import LOOPBACK, Link, Loopback
 from benchmarks.subject import OURS, PLAIN, Subject, running
@@ -98,7 +98,7 @@ def _inTurn(kind: str, times: int, network: Loopback) -> tuple[str, bool]:
             )
 
         def handOver(subject: Subject) -> None:
-            port = subject.address[1]
+            (port,) = subject.server.ports
             for _ in range(times):
                 if kind == OURS:
                     last, subject = subject, start(port)
@@ -118,12 +118,12 @@ def _inTurn(kind: str, times: int, network: Loopback) -> tuple[str, bool]:
 @contextmanager
 def _activated(
     times: int, overlap: bool
-) -> Iterator[tuple[Address, Callable[[], bool]]]:
+) -> Iterator[tuple[TCPAddress, Callable[[], bool]]]:
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         ground = Ground(stack.callback)
         path = ground.write("poem.txt", POEM)
         with socket.create_server(("127.0.0.1", 0)) as free:
-            address: Address = free.getsockname()
+            address: TCPAddress = free.getsockname()
         host, port = address
         started = pool.submit(
             ground.foreground,
@@ -148,7 +148,7 @@ def bySocket(times: int, overlap: bool) -> tuple[str, bool]:
 
     @return: what came of all fetches, and whether none failed.
     """
-    activated: AbstractContextManager[tuple[Address, Callable[[], bool]]]
+    activated: AbstractContextManager[tuple[TCPAddress, Callable[[], bool]]]
     activated = _activated(times, overlap)
     with activated as (address, over):
         crowd = Crowd(address, [POEM])

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, Scale, compare
+from benchmarks.faults import BIG, DOORS, Scale, compare, together, tries
+from benchmarks.network import LOOPBACK, Loopback
 from benchmarks.subject import running
 from benchmarks.table import Row
 
@@ -17,6 +18,7 @@ WAYS = {
     "resets at once": Manners(leavesAt=0, resets=True),
     "closes in the middle": Manners(leavesAt=2_000_000),
     "resets in the middle": Manners(leavesAt=2_000_000, resets=True),
+    "half-closes at once, then closes": Manners(halfCloses=True, leavesAt=100_000),
     "half-closes at once, then resets": Manners(
         halfCloses=True, leavesAt=100_000, resets=True
     ),
@@ -26,17 +28,21 @@ AT_ONCE = 20  # so that it is no burst
 
 def rows(scale: Scale) -> Iterator[Row]:
     """
-    A poem of 5 MB on loopback.
+    A poem of 5 MB; on a UNIX socket there is no reset.
     """
     rounds = scale.count(10)
     for way, manners in WAYS.items():
-        measure = partial(_leave, rounds, manners)
-        yield Row(f"a reader {way}", f"{rounds * AT_ONCE}", *compare(measure))
+        networks = [LOOPBACK] if manners.resets else DOORS
+        measure = partial(together, partial(_leave, rounds, manners), networks)
+        tried = tries(rounds * AT_ONCE, networks)
+        yield Row(f"a reader {way}", tried, *compare(measure))
 
 
-def _leave(rounds: int, manners: Manners, kind: str) -> tuple[str, bool]:
+def _leave(
+    rounds: int, manners: Manners, network: Loopback, kind: str
+) -> tuple[str, bool]:
     count = rounds * AT_ONCE
-    with running(kind, BIG) as subject:
+    with running(kind, BIG, network=network) as subject:
         idle = subject.idleDescriptors()
         with subject.readers() as crowd:
             for _ in range(rounds):
@@ -47,14 +53,15 @@ def _leave(rounds: int, manners: Manners, kind: str) -> tuple[str, bool]:
             crowd.run(60)
         subject.waitFor(lambda: subject.descriptors() <= idle)
         descriptors = subject.descriptors() - idle
-        lines = subject.server.log.count("127.0.0.1") - 2
+        names = subject.named() - 2
         flaws = subject.flaws()
-    served = last.outcome == "whole"
+    served = last.outcome in ("whole", "unproven")
+    proven = last.outcome == "whole"
     said = [
-        f"{lines} lines of log",
+        f"{names} names in the log",
         f"{descriptors} descriptors left",
         "the next reader " + ("served" if served else "not served"),
         *flaws,
     ]
-    fine = served and left == count and descriptors <= 0 and lines <= count
+    fine = proven and left == count and descriptors <= 0 and names <= count
     return ", ".join(said), fine and not flaws

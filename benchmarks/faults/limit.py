@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, SMALL, Scale, compare, never
+from benchmarks.faults import BIG, DOORS, SMALL, Scale, compare, never, together, tries
+from benchmarks.network import LOOPBACK, Loopback
 from benchmarks.subject import OURS, PLAIN, running
 from benchmarks.table import Row, say
 
@@ -22,23 +23,24 @@ def rows(scale: Scale) -> Iterator[Row]:
     Descriptors, C{--max-connections}, and the queue behind it.
     """
     count = scale.count(500)
-    tried = f"{count} at once, 5 MB each, read at 8 MB/s"
-    yield Row("`ulimit -n 128`", tried, *compare(partial(_descriptors, count)))
-    ours, kept = _serve(OURS, count, "--max-connections 50")
+    tried = f"{tries(count, DOORS)}; at once, 5 MB each, read at 8 MB/s"
+    measure = partial(together, partial(_serve, count, "", 128), DOORS)
+    yield Row("`ulimit -n 128`", tried, *compare(measure))
+    limited = partial(_serve, count, "--max-connections 50", None)
+    ours, kept = together(limited, DOORS, OURS)
     yield Row("`--max-connections 50`", tried, {PLAIN: NONE, OURS: ours}, kept)
     fault = "`ulimit -n 128`, all places taken by stalled readers"
-    yield Row(fault, "300 readers, 5 s", *compare(_idle), timed=True)
+    measure = partial(together, _idle, DOORS)
+    tried = f"{tries(300, DOORS)}; for 5 s"
+    yield Row(fault, tried, *compare(measure), timed=True)
     yield _queue(6000)
 
 
-def _descriptors(count: int, kind: str) -> tuple[str, bool]:
-    return _serve(kind, count, descriptors=128)
-
-
 def _serve(
-    kind: str, count: int, options: str = "", descriptors: int | None = None
+    count: int, options: str, descriptors: int | None, network: Loopback, kind: str
 ) -> tuple[str, bool]:
-    with running(kind, BIG, options, descriptors=descriptors) as subject:
+    server = running(kind, BIG, options, network, descriptors=descriptors)
+    with server as subject:
         if descriptors is not None:
             limits = Path(f"/proc/{subject.server.pid}/limits").read_text()
             assert re.search(f"open files +{descriptors} +{descriptors} ", limits)
@@ -49,8 +51,9 @@ def _serve(
     return say(outcomes), outcomes["whole"] == count
 
 
-def _idle(kind: str) -> tuple[str, bool]:
-    with running(kind, BIG, descriptors=128) as subject, subject.readers() as crowd:
+def _idle(network: Loopback, kind: str) -> tuple[str, bool]:
+    server = running(kind, BIG, network=network, descriptors=128)
+    with server as subject, subject.readers() as crowd:
         crowd.add(300, Manners(readsPerSecond=0))
         crowd.run(2, until=never)
         start = subject.processorTime()
@@ -79,7 +82,7 @@ def _queue(count: int) -> Row:
         f"{waiting:,} connected and waited in the queue, {count - waiting:,} tried "
         f"again by TCP's own clock; {say(outcomes)}, the last after {longest:.0f} s"
     )
-    tried = f"{count:,} at once, all 10 places taken for 2 to 4 s"
+    tried = f"{tries(count, [LOOPBACK])}; at once, all 10 places taken for 2 to 4 s"
     fault = "`--max-connections 10`, and more than the queue holds"
     cells = {PLAIN: NONE, OURS: ours}
     return Row(fault, tried, cells, outcomes["whole"] == count, timed=True)

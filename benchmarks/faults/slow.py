@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from benchmarks.crowd import Crowd, Manners
 from benchmarks.faults import BIG, Scale, never
-from benchmarks.network import LOOPBACK, Loopback
+from benchmarks.network import LOOPBACK, UNIX, Loopback
 from benchmarks.subject import OURS, PLAIN, running
 from benchmarks.table import Row
 
@@ -25,6 +25,9 @@ TIMEOUTS = (10, 60)
 SILENT = {4096: 8000, 16_384: 30_000, 65_536: 140_000, None: 140_000}
 SILENT_AFAR = dict.fromkeys(BUFFERS, 9500)
 
+# On a UNIX socket, how many are in one piece, of which the kernel counts the memory.
+SILENT_UNIX: dict[int | None, int] = {None: 37_000}
+
 
 def rows(scale: Scale) -> Iterator[Row]:
     """
@@ -35,11 +38,12 @@ def rows(scale: Scale) -> Iterator[Row]:
 
         def begin(kind: str, options: str, network: Loopback) -> _Group:
             subject = stack.enter_context(running(kind, BIG, options, network))
-            return _Group(stack.enter_context(subject.readers()))
+            buffers: Sequence[int | None] = (None,) if network is UNIX else BUFFERS
+            return _Group(stack.enter_context(subject.readers()), buffers)
 
-        plain = [begin(PLAIN, "", network) for network in scale.networks]
+        plain = [begin(PLAIN, "", network) for network in scale.doors]
         ours = [
-            [begin(OURS, f"--timeout {t}", network) for network in scale.networks]
+            [begin(OURS, f"--timeout {t}", network) for network in scale.doors]
             for t in TIMEOUTS
         ]
         everybody = [*plain, *itertools.chain(*ours)]
@@ -49,7 +53,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         _runTogether(everybody, 200)
 
         for timeout, groups in zip(TIMEOUTS, ours):
-            for network, reference, group in zip(scale.networks, plain, groups):
+            for network, reference, group in zip(scale.doors, plain, groups):
                 cells = {PLAIN: reference.describe(), OURS: group.describe()}
                 yield Row(
                     f"slow readers on {network.name}, `--timeout {timeout}`",
@@ -65,13 +69,14 @@ class _Group:
     A slow reader of each kind, at one server.
     """
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, buffers: Sequence[int | None]) -> None:
         self.crowd = crowd
+        self._buffers = buffers
         self.readers = {
             (buffer, rate): crowd.add(
                 1, Manners(readsPerSecond=rate, receiveBuffer=buffer)
             )[0]
-            for buffer in BUFFERS
+            for buffer in buffers
             for rate in RATES
         }
 
@@ -89,7 +94,7 @@ class _Group:
         if all(reader.outcome == "whole" for reader in self.readers.values()):
             return f"all {len(self.readers)} whole"
         words = []
-        for buffer in BUFFERS:
+        for buffer in self._buffers:
             cut = [
                 f"{rate:,} {self.readers[buffer, rate].outcome or 'hung'}"
                 for rate in RATES
@@ -105,6 +110,7 @@ class _Group:
         the deadline.
         """
         silent = SILENT if network is LOOPBACK else SILENT_AFAR
+        silent = SILENT_UNIX if network is UNIX else silent
         return all(
             reader.outcome == "whole"
             for (buffer, rate), reader in self.readers.items()

@@ -5,37 +5,39 @@ Signals that stop a server with readers in flight.
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import HUGE, Scale, compare
+from benchmarks.faults import DOORS, HUGE, Scale, compare, together, tries
+from benchmarks.network import Loopback
 from benchmarks.subject import OURS, PLAIN, Subject, running
 from benchmarks.table import Row, say
 
 
 def rows(scale: Scale) -> Iterator[Row]:
     """
-    A poem of 10 MB on loopback.
+    A poem of 10 MB.
     """
     count = scale.count(200)
-    tried = f"{count} in flight at 3 MB/s, {count // 4} more in the queue"
+    what = f"in flight at 3 MB/s, {count // 4} more in the queue"
     for number in (signal.SIGTERM, signal.SIGINT):
-        measure = partial(_drain, number, count)
+        measure = partial(together, partial(_drain, number, count), DOORS)
+        tried = f"{tries(count, DOORS)}; {what}"
         yield Row(number.name, tried, *compare(measure), timed=True)
-    tried = f"{count} at 50 KB/s"
+    tried = f"{tries(count, DOORS)}; at 50 KB/s"
     fault = "SIGTERM, `--grace 3`, and readers who need longer"
-    yield Row(fault, tried, *compare(partial(_grace, count)))
-    ours, kept = _secondSignal(count)
+    measure = partial(together, partial(_grace, count), DOORS)
+    yield Row(fault, tried, *compare(measure))
+    ours, kept = together(partial(_secondSignal, count), DOORS, OURS)
     cells = {PLAIN: "ended by the first", OURS: ours}
     yield Row("a second SIGTERM", tried, cells, kept)
 
 
 def _refuses(subject: Subject) -> bool:
     try:
-        socket.create_connection(subject.address).close()
+        subject.connect().close()
     except OSError:
         return True
     return False
@@ -66,8 +68,11 @@ def _end(subject: Subject, crowd: Crowd, start: float) -> str:
     )
 
 
-def _drain(number: signal.Signals, count: int, kind: str) -> tuple[str, bool]:
-    with running(kind, HUGE, "--grace 80") as subject, subject.readers() as crowd:
+def _drain(
+    number: signal.Signals, count: int, network: Loopback, kind: str
+) -> tuple[str, bool]:
+    server = running(kind, HUGE, "--grace 80", network)
+    with server as subject, subject.readers() as crowd:
         manners = Manners(readsPerSecond=3_000_000)
         _inFlight(subject, crowd, count, manners)
         # These are in the queue when the signal comes.
@@ -86,25 +91,27 @@ def _drain(number: signal.Signals, count: int, kind: str) -> tuple[str, bool]:
         return said, isDraining and whole and not subject.flaws()
 
 
-def _grace(count: int, kind: str) -> tuple[str, bool]:
-    with running(kind, HUGE, "--grace 3") as subject, subject.readers() as crowd:
+def _grace(count: int, network: Loopback, kind: str) -> tuple[str, bool]:
+    server = running(kind, HUGE, "--grace 3", network)
+    with server as subject, subject.readers() as crowd:
         _inFlight(subject, crowd, count, Manners(readsPerSecond=50_000))
         start = time.monotonic()
         subject.server.signal(signal.SIGTERM)
-        return _allReset(subject, crowd, start)
+        return _allCut(subject, crowd, start)
 
 
-def _secondSignal(count: int) -> tuple[str, bool]:
-    with running(OURS, HUGE, "--grace 80") as subject, subject.readers() as crowd:
+def _secondSignal(count: int, network: Loopback, kind: str) -> tuple[str, bool]:
+    server = running(kind, HUGE, "--grace 80", network)
+    with server as subject, subject.readers() as crowd:
         _inFlight(subject, crowd, count, Manners(readsPerSecond=50_000))
         subject.server.signal(signal.SIGTERM)
         crowd.run(30, until=lambda: "in flight" in subject.server.log)
         start = time.monotonic()
         subject.server.signal(signal.SIGTERM)
-        return _allReset(subject, crowd, start)
+        return _allCut(subject, crowd, start)
 
 
-def _allReset(subject: Subject, crowd: Crowd, start: float) -> tuple[str, bool]:
+def _allCut(subject: Subject, crowd: Crowd, start: float) -> tuple[str, bool]:
     said = _end(subject, crowd, start)
-    reset = crowd.outcomes()["reset"] == len(crowd.readers)
-    return said, reset and not subject.flaws()
+    isCut = crowd.outcomes()[subject.network.cut] == len(crowd.readers)
+    return said, isCut and not subject.flaws()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, Scale, compare
+from benchmarks.faults import BIG, Scale, compare, together, tries
 from benchmarks.network import Loopback
 from benchmarks.subject import running
 from benchmarks.table import Row, say
@@ -38,21 +38,18 @@ def rows(scale: Scale) -> Iterator[Row]:
     A poem of 5 MB, read at 8 MB/s.
     """
     for way, manners in WAYS.items():
-        tries = scale.count(20 if manners.saysFirst else 50)
-        measure = partial(_talk, scale.networks, tries, manners)
-        tried = "; ".join(f"{tries} on {network.name}" for network in scale.networks)
+        count = scale.count(20 if manners.saysFirst else 50)
+        measure = partial(together, partial(_talk, count, manners), scale.doors)
+        tried = tries(count, scale.doors)
         yield Row(f"a reader {way}", tried, *compare(measure))
 
 
 def _talk(
-    networks: list[Loopback], tries: int, manners: Manners, kind: str
+    count: int, manners: Manners, network: Loopback, kind: str
 ) -> tuple[str, bool]:
-    found = []
-    for network in networks:
-        server = running(kind, BIG, network=network)
-        with server as subject, subject.readers() as crowd:
-            crowd.add(tries, manners)
-            crowd.run(120, patience=10)
-            found.append(crowd.outcomes())
-    said = dict.fromkeys(say(outcomes) for outcomes in found)
-    return "; ".join(said), all(outcomes["whole"] == tries for outcomes in found)
+    server = running(kind, BIG, network=network)
+    with server as subject, subject.readers() as crowd:
+        crowd.add(count, manners)
+        crowd.run(120, patience=10)
+        outcomes = crowd.outcomes()
+    return say(outcomes), outcomes["whole"] == count
