@@ -8,13 +8,15 @@ import resource
 import shutil
 import signal
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import BIG, SMALL, handover, leave, talk
+from benchmarks.faults import BIG, DOORS, SMALL, handover, leave, talk
+from benchmarks.network import LOOPBACK, Loopback
 from benchmarks.subject import OURS, Subject, running
 from tests.processes import DEADLINE
 
@@ -39,7 +41,11 @@ class FaultTests(SynchronousTestCase):
     """
 
     def start(
-        self, options: str = "", poem: bytes = BIG, descriptors: int | None = None
+        self,
+        options: str = "",
+        poem: bytes = BIG,
+        descriptors: int | None = None,
+        network: Loopback = LOOPBACK,
     ) -> Subject:
         """
         Start a server.
@@ -47,7 +53,7 @@ class FaultTests(SynchronousTestCase):
         self.stack = ExitStack()
         self.addCleanup(self.stack.close)
         return self.stack.enter_context(
-            running(OURS, poem, options, descriptors=descriptors)
+            running(OURS, poem, options, network, descriptors=descriptors)
         )
 
     def crowd(self, subject: Subject, *others: bytes) -> Crowd:
@@ -80,12 +86,14 @@ class FaultTests(SynchronousTestCase):
 
     def test_talkers(self) -> None:
         """
-        A reader who says something, whenever, gets the whole poem.
+        A reader who says something, whenever, gets the whole poem; on a UNIX socket
+        with the proof that it is whole.
         """
-        crowd = self.crowd(self.start())
-        for manners in talk.WAYS.values():
-            crowd.add(3, manners)
-        self.assertOutcomes(crowd, whole=3 * len(talk.WAYS))
+        for network in DOORS:
+            crowd = self.crowd(self.start(network=network))
+            for manners in talk.WAYS.values():
+                crowd.add(3, manners)
+            self.assertOutcomes(crowd, whole=3 * len(talk.WAYS))
 
     def test_stalled(self) -> None:
         """
@@ -96,7 +104,7 @@ class FaultTests(SynchronousTestCase):
         before, count = subject.memory(), 500
         stalled = self.crowd(subject)
         self.connect(stalled, count, STALLED)
-        subject.server.waitForLog("sending", count + 1)
+        subject.waitForNamed(count + 1)
         self.assertLess(subject.memory() - before, 4 * count)
         self.assertEqual({"whole": 10}, self.fetch(subject, 10))
         self.assertEqual({"never served": count}, dict(stalled.outcomes()))
@@ -160,17 +168,19 @@ class FaultTests(SynchronousTestCase):
         """
         With more readers than descriptors, each gets the whole poem in its turn.
         """
-        crowd = self.crowd(self.start(descriptors=128))
-        crowd.add(300, Manners(readsPerSecond=20_000_000))
-        self.assertOutcomes(crowd, whole=300)
+        for network in DOORS:
+            crowd = self.crowd(self.start(descriptors=128, network=network))
+            crowd.add(300, Manners(readsPerSecond=20_000_000))
+            self.assertOutcomes(crowd, whole=300)
 
     def test_maxConnections(self) -> None:
         """
         The same holds for readers beyond C{--max-connections}.
         """
-        crowd = self.crowd(self.start("--max-connections 7"))
-        crowd.add(100)
-        self.assertOutcomes(crowd, whole=100)
+        for network in DOORS:
+            crowd = self.crowd(self.start("--max-connections 7", network=network))
+            crowd.add(100)
+            self.assertOutcomes(crowd, whole=100)
 
     def test_burst(self) -> None:
         """
@@ -190,11 +200,11 @@ class FaultTests(SynchronousTestCase):
         SIGTERM and SIGINT cost no reader its poem, not even one who was not yet
         let in.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            subject = self.start("--grace 999")
+        for number, network in product((signal.SIGTERM, signal.SIGINT), DOORS):
+            subject = self.start("--grace 999", network=network)
             crowd = self.crowd(subject)
             self.connect(crowd, 20, SLOW)
-            subject.server.waitForLog("sending", 20)
+            subject.waitForNamed(20)
             subject.server.signal(signal.SIGSTOP)
             self.connect(crowd, 20, SLOW)
             subject.server.signal(number)
@@ -204,18 +214,19 @@ class FaultTests(SynchronousTestCase):
 
     def test_grace(self) -> None:
         """
-        Who needs longer than the grace is reset: nobody takes what it has for
-        the whole poem.
+        Who needs longer than the grace is reset, and on a UNIX socket has no proof:
+        nobody takes what it has for the whole poem.
         """
-        subject = self.start("--grace 0.5")
-        crowd = self.crowd(subject)
-        self.connect(crowd, 20, Manners(readsPerSecond=1))
-        subject.server.waitForLog("sending", 20)
-        subject.server.signal(signal.SIGTERM)
-        self.assertStops(subject)
-        for reader in crowd.readers:
-            reader.manners.readsPerSecond = None
-        self.assertOutcomes(crowd, reset=20)
+        for network in DOORS:
+            subject = self.start("--grace 0.5", network=network)
+            crowd = self.crowd(subject)
+            self.connect(crowd, 20, Manners(readsPerSecond=1))
+            subject.waitForNamed(20)
+            subject.server.signal(signal.SIGTERM)
+            self.assertStops(subject)
+            for reader in crowd.readers:
+                reader.manners.readsPerSecond = None
+            self.assertOutcomes(crowd, **{network.cut: 20})
 
     def test_reload(self) -> None:
         """
