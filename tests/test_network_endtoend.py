@@ -155,6 +155,18 @@ class NetworkTestCase(SynchronousTestCase):
         for pattern in says:
             self.assertRegex(head, f"(?m)^get-poetry: {pattern}$")
 
+    def waitForReaders(self, server: Server, count: int) -> None:
+        """
+        Wait until the log of a server names so many readers.  Those who come together
+        share a line.
+        """
+
+        def named() -> int:
+            lines = re.findall(r"sending \d+ bytes of poetry to .*", server.log)
+            return sum(line.count("127.0.0.1:") for line in lines)
+
+        server.waitUntil(lambda: named() >= count, f"{count} readers in the log")
+
     def stopInFlight(self, server: Server, count: int) -> None:
         """
         Tell a server to stop, with readers in flight: nobody else may be let in.
@@ -357,7 +369,7 @@ class StopTests(NetworkTestCase):
             "--grace 999 --timeout 999"
         )
         inFlight = self.start(2, portOf(proxy))
-        proxy.waitForLog("sending", times=2)
+        self.waitForReaders(proxy, 2)
         self.stopInFlight(proxy, 2)
         self.assertDrains(proxy, inFlight, LONG)
 
@@ -372,11 +384,11 @@ class StopTests(NetworkTestCase):
         )
         request = b"%d:proclaim.%b," % (len(LONG) + 9, LONG)
         inFlight = self.start(2, portOf(server), request)
-        server.waitForLog("sending", times=2)
+        self.waitForReaders(server, 2)
         late = self.start(1, portOf(server), request[:-1])
         self.stopInFlight(server, 3)
         late[0].sendall(request[-1:])
-        server.waitForLog("sending", times=3)
+        self.waitForReaders(server, 3)
         answer = b"%d:%b," % (len(LONG), LONG.upper())
         self.assertDrains(server, inFlight + late, answer)
 
