@@ -13,7 +13,7 @@ from benchmarks.crowd import Crowd, Manners
 from benchmarks.faults import BIG, Scale, never
 from benchmarks.network import LOOPBACK, UNIX, Loopback
 from benchmarks.subject import OURS, PLAIN, running
-from benchmarks.table import Row
+from benchmarks.table import Row, say
 
 RATES = (1000, 3000, 10_000, 30_000)  # bytes a second
 BUFFERS = (4096, 16_384, 65_536, None)  # bytes; None: the system's own
@@ -54,11 +54,12 @@ def rows(scale: Scale) -> Iterator[Row]:
 
         for timeout, groups in zip(TIMEOUTS, ours):
             for network, reference, group in zip(scale.doors, plain, groups):
+                which = "" if network is UNIX else "; by receive buffer"
                 cells = {PLAIN: reference.describe(), OURS: group.describe()}
                 yield Row(
                     f"slow readers on {network.name}, `--timeout {timeout}`",
                     f"{', '.join(f'{rate:,}' for rate in RATES)} bytes/s for "
-                    f"{seconds} s, then fast; by receive buffer",
+                    f"{seconds} s, then fast{which}",
                     cells,
                     group.keeps(timeout, network),
                 )
@@ -91,8 +92,9 @@ class _Group:
         """
         @return: who was served, by receive buffer.
         """
-        if all(reader.outcome == "whole" for reader in self.readers.values()):
-            return f"all {len(self.readers)} whole"
+        outcomes = self.crowd.outcomes()
+        if len(outcomes) == 1:
+            return say(outcomes)
         words = []
         for buffer in self._buffers:
             cut = [
@@ -101,7 +103,8 @@ class _Group:
                 if self.readers[buffer, rate].outcome != "whole"
             ]
             name = "the system's" if buffer is None else f"{buffer:,}"
-            words.append(f"{name}: {', '.join(cut) or 'all whole'}")
+            which = f"{name}: " if len(self._buffers) > 1 else ""
+            words.append(which + (", ".join(cut) or "all whole"))
         return "; ".join(words)
 
     def keeps(self, timeout: int, network: Loopback) -> bool:
