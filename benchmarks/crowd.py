@@ -78,8 +78,9 @@ class Reader:
         socket with the proof that it is all, see
         L{fastpoetry.connection.transport.UNIXTransport}), C{"unproven"} (on a UNIX
         socket: every byte, and no proof), C{"cut"} (a clean end too early, or other
-        bytes), C{"cut, and proven"} (which must not be), C{"empty"}, C{"reset"},
-        C{"refused"}, C{"left"} (by its own will), or L{None} as long as it has not.
+        bytes), on a UNIX socket C{"cut without proof"} or C{"cut, and proven"} (which
+        must not be), C{"empty"}, C{"reset"}, C{"refused"}, C{"left"} (by its own
+        will), or L{None} as long as it has not.
 
     @ivar connected: whether it ever was.
 
@@ -244,14 +245,18 @@ class Reader:
             self._poems = [p for p in self._poems if p.startswith(data, self.got)]
             self.got += len(data)
         elif not any(len(poem) == self.got for poem in self._poems):
-            cut = "cut, and proven" if self.isProven else "cut"
-            self._finish(cut if self.got else "empty", now)
+            self._finish(self._cut() if self.got else "empty", now)
         elif self._isUNIX and not self.isProven:
             self._finish("unproven", now)
         else:
             self._endAt = now + manners.staysFor
             if not manners.staysFor:
                 self._finish("whole", now)
+
+    def _cut(self) -> str:
+        if not self._isUNIX:
+            return "cut"
+        return "cut, and proven" if self.isProven else "cut without proof"
 
     def _receive(self, room: int) -> bytes:
         if not self._isUNIX:

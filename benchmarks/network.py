@@ -148,7 +148,7 @@ class UNIXSockets(Loopback):
     """
 
     name = "a UNIX socket"
-    cut = "cut"
+    cut = "cut without proof"
 
 
 LOOPBACK = Loopback()
