@@ -96,9 +96,11 @@ class PoetryFactory(DeliveryFactory):
         @see: L{IPoetrySource.getPoem}
         """
         source: Any = self.source
-        poem: bytes | Deferred[bytes]
-        poem = source.getPoem() if hasattr(source, "getPoem") else source.poem
-        return poem
+        try:
+            getPoem = source.getPoem
+        except AttributeError:
+            return source.poem  # type: ignore[no-any-return]
+        return getPoem()  # type: ignore[no-any-return]
 
     def logBegun(self, deliveries: list[DeliveryProtocol]) -> None:
         """

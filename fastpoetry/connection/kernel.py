@@ -95,14 +95,13 @@ def setReset(connection: Any, resets: bool) -> None:
     Say what the other side sees when a socket is closed, by whomever.
 
     @param connection: a TCP socket, connected or listening: the sockets that it
-        accepts inherit it.  A UNIX socket has no reset.
+        accepts inherit it.  On a UNIX socket it has no effect.
 
     @param resets: whether it is a reset, and not the end.
 
     @raise OSError: as C{setsockopt} does.
     """
-    if connection.family != _UNIX:
-        connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
+    connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
 
 
 def _pending(connection: Any) -> bytes:

@@ -24,11 +24,9 @@ from twisted.python.failure import Failure
 
 from fastpoetry.connection.kernel import setReset
 
-# How many bytes go to the kernel at once.  Larger pieces fall out of the processor's
-# cache before the reader has them; and with as many as the kernel holds unsent (see
-# L{fastpoetry.listening.acceptor.MAX_UNSENT}), it would wait for the next until it
-# has nothing left.
-SENT_AT_ONCE = 112 * 1024
+# How many bytes go to the kernel at once, unless what is left is no more than twice as
+# many: larger pieces fall out of the processor's cache before the reader has them.
+SENT_AT_ONCE = 128 * 1024
 
 # MSG_MORE: the end, which follows at once, goes out in the last segment.
 _FLAGS = int(socket.MSG_DONTWAIT)
@@ -62,9 +60,11 @@ class Transport(tcp.Server):
     SEND_LIMIT = 1  # Twisted copies what is left to send when it is less than this
     connected = 1
     isBornReset = True
+    isUNIX = False  # where there is no reset
     hasTurn = False
     wants = _IN
     waits = 0
+    _tempDataLen = 0
     logstr = "Transport"
     repstr = "<Transport>"
 
@@ -84,7 +84,6 @@ class Transport(tcp.Server):
         self.peer = peer
         self.reactor: Any = reactor
         self._tempDataBuffer = []
-        self._tempDataLen = 0
 
     def fileno(self) -> int:
         """@see: L{twisted.internet.interfaces.IFileDescriptor.fileno}"""
@@ -163,7 +162,7 @@ class Transport(tcp.Server):
     def writeSomeData(self, data: bytes) -> Any:
         """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""
         flags = _FLAGS
-        if len(data) > SENT_AT_ONCE:
+        if len(data) > 2 * SENT_AT_ONCE:
             data = memoryview(data)[:SENT_AT_ONCE]  # type: ignore[assignment]
         elif self._writeDisconnecting and not self._tempDataLen:
             flags = _END_FOLLOWS if self.producer is None else _FLAGS
@@ -178,7 +177,8 @@ class Transport(tcp.Server):
         # That of the base takes an end that could not be sent for one that was.
         try:
             self.socket.shutdown(socket.SHUT_WR)
-            setReset(self.socket, False)
+            if not self.isUNIX:
+                setReset(self.socket, False)
         except OSError:
             self._writeDisconnected = False
             return CONNECTION_LOST
@@ -232,6 +232,7 @@ class UNIXTransport(Transport, unix.Server):
     that nothing is missing; the kernel keeps it from the others.
     """
 
+    isUNIX = True
     _proof: ClassVar[list[tuple[int, int, bytes]]] = []
 
     def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:

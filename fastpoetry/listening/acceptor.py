@@ -13,7 +13,8 @@ from collections.abc import Collection
 from socket import SocketType
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -42,7 +43,7 @@ MAX_ACCEPTS = 500
 
 # Numbers, since an enumeration takes a third of a microsecond to become one.
 _STREAM = int(socket.SOCK_STREAM)
-_INET6 = int(socket.AF_INET6)
+_INET, _INET6 = int(socket.AF_INET), int(socket.AF_INET6)
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -239,9 +240,7 @@ class Acceptor:
             os.close(fd)
             raise
         try:
-            if self._family == _INET6 and address[3]:  # only a name has a scope
-                address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
-            peer = self._port._buildAddr(address)
+            peer = self._addressOf(address)
             protocol = self._port.factory.buildProtocol(peer)
             if protocol is None:
                 connection.close()
@@ -252,6 +251,17 @@ class Acceptor:
             connection.close()
         else:
             self.connections.begin(transport)
+
+    def _addressOf(self, address: Any) -> IAddress:
+        if self._family == _INET:
+            # As its constructor does, but without a check of the first.
+            peer = object.__new__(IPv4Address)
+            peer.type, (peer.host, peer.port) = "TCP", address
+            return peer
+        if self._family == _INET6 and address[3]:  # only a name has a scope
+            address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
+        found: IAddress = self._port._buildAddr(address)
+        return found
 
     def fileno(self) -> int:
         """@see: L{twisted.internet.interfaces.IFileDescriptor.fileno}"""
