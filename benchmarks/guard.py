@@ -51,14 +51,13 @@ class Bound:
 MOST = 1000
 
 BOUNDS = (
-    # A quarter above what docs/performance.md had, and half a call above the count:
-    # those that a turn of the reactor makes for all of its readers together are a few
-    # hundredths of a call.
-    Bound(SMALL, False, ratio=1.25 * 0.18, calls=6.6),
-    # These are not set yet: they only see that nothing got out of hand.
-    Bound(65_536, False, ratio=2, calls=30),
-    Bound(262_144, False, ratio=2, calls=40),
-    Bound(SMALL, True, ratio=2.5, calls=30),
+    # A quarter above the ratios of 2026-11-26, and half a call above the counts, or one
+    # where the kernel takes a poem in pieces: what a turn of the reactor does for all of
+    # its readers together is a few hundredths of a call.
+    Bound(SMALL, False, ratio=1.25 * 0.28, calls=7.5),
+    Bound(65_536, False, ratio=1.25 * 0.36, calls=7.5),
+    Bound(262_144, False, ratio=1.25 * 0.53, calls=12),
+    Bound(SMALL, True, ratio=1.25 * 0.29, calls=7.5),
 )
 
 
