@@ -52,8 +52,8 @@ MOST = 1000
 
 BOUNDS = (
     # A quarter above the ratios of 2026-11-26, and half a call above the counts, or one
-    # where the kernel takes a poem in pieces: what a turn of the reactor does for all of
-    # its readers together is a few hundredths of a call.
+    # where the kernel takes a poem in pieces: what a turn of the reactor does for all
+    # of its readers together is a few hundredths of a call.
     Bound(SMALL, False, ratio=1.25 * 0.28, calls=7.5),
     Bound(65_536, False, ratio=1.25 * 0.36, calls=7.5),
     Bound(262_144, False, ratio=1.25 * 0.53, calls=12),
