@@ -35,7 +35,7 @@ from fastpoetry.connection import kernel
 from fastpoetry.text import peerName
 
 # Seconds between two sweeps: while somebody has come since the last but one, or not.
-TICK = 0.005
+TICK = 0.003
 SLOW_TICK = 0.05
 
 # Checks of a reader per timeout; a stall is detected at most a quarter late.

@@ -39,7 +39,7 @@ RESERVE = 32
 PAUSE = 1.0
 
 # How many readers are let in before those who are in already get a turn.
-MAX_ACCEPTS = 500
+MAX_ACCEPTS = 128
 
 # Numbers, since an enumeration takes a third of a microsecond to become one.
 _STREAM = int(socket.SOCK_STREAM)
