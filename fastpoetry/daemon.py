@@ -4,6 +4,7 @@ What a process does for all of its services.
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -44,7 +45,8 @@ class DaemonService(Service):
       - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
         the process at once.
 
-      - The process gets all the descriptors that it may have.
+      - The process gets all the descriptors that it may have, and its collector of
+        garbage passes over what has been made before anybody is served.
 
       - A service that cannot start gives one sentence, not a traceback, and every
         L{IAbortable} service is aborted, so that nothing is left.
@@ -84,6 +86,9 @@ class DaemonService(Service):
         super().startService()
         # The reactor sets its own signal handlers when it begins to run.
         self.reactor.callWhenRunning(self._watchForStop)
+        # What has been made by then stays: to look through all of it for garbage
+        # would hold everybody up for a hundredth of a second, again and again.
+        self.reactor.callWhenRunning(gc.freeze)
 
     def stopService(self) -> None:
         """

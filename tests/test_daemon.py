@@ -4,6 +4,7 @@ Tests of L{fastpoetry.daemon}.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import resource
@@ -103,6 +104,18 @@ class DaemonServiceTests(SynchronousTestCase):
 
         verifyObject(IService, self.daemon)
         self.assertIs(DaemonService().reactor, reactor)
+
+    def test_garbage(self) -> None:
+        """
+        When the reactor begins to run, and not before, the collector of garbage is
+        told to pass over what there is.
+        """
+        frozen: list[bool] = []
+        self.patch(gc, "freeze", lambda: frozen.append(True))
+        self.parent.startService()
+        self.assertEqual(frozen, [])
+        self.reactor.run()
+        self.assertEqual(frozen, [True])
 
     def test_allServices(self) -> None:
         """
