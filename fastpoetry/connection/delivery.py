@@ -123,15 +123,17 @@ class DeliveryProtocol(Protocol):
 
     def waitFor(self, data: Deferred[bytes]) -> None:
         """
-        Have something cancelled when the connection is lost before it is there.
+        Have a L{Deferred} cancelled when the connection is lost before it fires.
 
-        @param data: what will be delivered.
+        @param data: of what will be delivered.
         """
         self._waitsFor = data
 
     def deliver(self, data: bytes) -> None:
         """
         Send everything, and the end.
+
+        @param data: what to send; it is not copied.
         """
         transport = self.transport
         self.state = State.SENDING
@@ -170,6 +172,8 @@ class DeliveryProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """
         Throw away what the reader sends.
+
+        @see: L{twisted.internet.protocol.Protocol.dataReceived}
         """
         if self._quota is DeliveryProtocol._quota:
             self._quota = ReadQuota()
