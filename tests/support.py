@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import select
+import shutil
 import socket
 import struct
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from twisted.internet.address import IPv4Address
@@ -42,6 +45,18 @@ class StaticSource:
         if isinstance(self.poem, Exception):
             raise self.poem
         return self.poem
+
+
+def socketPath(addCleanup: Callable[..., Any]) -> str:
+    """
+    @param addCleanup: of the test.
+
+    @return: a path for a UNIX socket, which has to be shorter than that of a checkout
+        may be.
+    """
+    directory = tempfile.mkdtemp(prefix="fastpoetry-")
+    addCleanup(shutil.rmtree, directory)
+    return os.path.join(directory, "socket")
 
 
 def noSpace(*arguments: object) -> None:

@@ -45,7 +45,7 @@ from fastpoetry.client import (
 )
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.support import Reactor, StaticSource
+from tests.support import Reactor, StaticSource, socketPath
 
 
 class Server:
@@ -704,7 +704,7 @@ class SocketTests(TestCase):
         """
         from twisted.internet import reactor
 
-        path = os.path.abspath(self.mktemp())
+        path = socketPath(self.addCleanup)
         poem = b"poem\n" * 2**20
         server: Any = PoetryServer(f"unix:{path}", PoetryFactory(StaticSource(poem)))
         server.startService()

@@ -22,6 +22,7 @@ from fastpoetry.server import PoetryServer
 from fastpoetry.transform import TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError, TransformProxy
 from tests.processes import DEADLINE, ROOT, Ground, Server, connect, quoted, readAll
+from tests.support import socketPath
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"
 ANSWER = b"15:here is my poem,"
@@ -223,7 +224,7 @@ class InteroperationTests(TestCase):
 
         table = {"whisper": str.lower, "fail": fail}
         factory = TransformFactory(TransformService(table), maxLength=len(LONG) + 8)
-        path = os.path.abspath(self.mktemp())
+        path = socketPath(self.addCleanup)
         server = PoetryServer(f"unix:{path}", factory)
         server.startService()
         proxy = TransformProxy(UNIXClientEndpoint(reactor, path))
