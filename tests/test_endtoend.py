@@ -568,6 +568,8 @@ class SmallPoemTests(SynchronousTestCase):
         """
         server = self.ground.daemon(PLUGIN)
         reader = self.connectSlow(server)
+        # It says so when the kernel has as much as it takes.
+        server.waitForLog("sending ")
         server.signal(signal.SIGKILL)
         server.waitForEnd()
         return reader
