@@ -5,6 +5,7 @@ Tests of L{fastpoetry.connection.transport}.
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import os
 import select
@@ -25,12 +26,14 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.connections import Connections
+from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import (
     PAGE,
@@ -1536,6 +1539,30 @@ class UNIXTests(RealTests):
             data, proofAt = self.readAll(self.connect(Speaker(begin))[0], 100)
             self.assertEqual(data, BIG[:size])
             self.assertGreater(proofAt, size - PAGE)
+
+    def test_halfClosedAndQuick(self) -> None:
+        """
+        A reader that half-closes and has read everything so far, in the moment in
+        which its delivery is checked, is not taken for one that has gone.
+        """
+        clock = Clock()
+        factory = DeliveryFactory(reactor=clock)
+        factory.protocol = DeliveryProtocol  # type: ignore[assignment]
+        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        reader, transport = self.connect(protocol)
+        reader.shutdown(socket.SHUT_WR)
+        self.connections.doRead()
+        protocol.deliver(BIG)
+        self.connections.doRead()
+        reader.setblocking(False)
+        taken = b""
+        for _ in range(100):
+            with contextlib.suppress(BlockingIOError):
+                while piece := reader.recv(2**16):
+                    taken += piece
+            clock.advance(1.0)  # of what was written, everything is read
+            self.connections.doRead()
+        self.assertTrue(taken == BIG, f"{len(taken)} bytes")
 
     def test_rest(self) -> None:
         """

@@ -216,8 +216,6 @@ class DeliveryProtocol(Protocol):
             self._progress, self._progressAt = progress, now
         if state is not State.SENDING and known.isComplete:
             self._checkEnd(now)
-        elif known.isClosed:
-            transport.abortConnection()
         else:
             self._checkStall(now)
         if self.checkAt < inf:  # or it is lost

@@ -40,13 +40,10 @@ class Progress(NamedTuple):
 
     @ivar isComplete: once the end is sent, whether the other side has everything:
         its kernel has acknowledged it or, on a UNIX socket, its program has read it.
-
-    @ivar isClosed: see L{isClosed}.
     """
 
     acknowledged: int
     isComplete: bool
-    isClosed: bool
 
 
 def progress(connection: Any) -> Progress:
@@ -63,12 +60,12 @@ def progress(connection: Any) -> Progress:
         if connection.family == _UNIX:
             pending = _pending(connection)
             taken = -int.from_bytes(pending, sys.byteorder)
-            return Progress(taken, pending == _NONE, isClosed(connection))
+            return Progress(taken, pending == _NONE)
         info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
         state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
-        return Progress(0, True, False)
-    return Progress(acknowledged, state in (_FIN_WAIT2, _CLOSE), state == _CLOSE)
+        return Progress(0, True)
+    return Progress(acknowledged, state in (_FIN_WAIT2, _CLOSE))
 
 
 def isClosed(connection: Any) -> bool:

@@ -155,7 +155,8 @@ class Acceptor:
         self._endPause()
         self.connections.doRead()
         for transport in self.connections:  # who has ended, but is not seen yet
-            if not transport.waits and isClosed(transport.socket):
+            isEnded = transport._writeDisconnected and not transport.waits
+            if isEnded and isClosed(transport.socket):
                 transport.loseConnection()
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
