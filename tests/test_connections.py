@@ -512,6 +512,17 @@ class EventTests(PretendedTests):
         self.assertEqual((self.one.heard, self.two.heard), ([b"one"], []))
         self.assertEqual([one.seen for one in self.sockets], ["reset", "reset"])
 
+    def test_numberOfAnother(self) -> None:
+        """
+        An event that was another's, whose number somebody has who waits for nothing,
+        is ignored: to read from such a socket could hold everybody up.
+        """
+        self.first.pauseProducing()
+        self.sockets[0].said = [b"one"]
+        self.epoll.events = [(self.first.fileno(), _IN)]
+        self.connections.doRead()
+        self.assertEqual(self.one.heard, [])
+
     def test_unknown(self) -> None:
         """
         An event of nobody is ignored.

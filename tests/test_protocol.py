@@ -142,6 +142,18 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(cancelled, [coming])
         self.assertEqual(events, [])
 
+    def test_cancelledWithAPoem(self) -> None:
+        """
+        A source that answers a cancellation with a poem has come too late: nothing
+        is sent, or said of it.
+        """
+        coming: Deferred[bytes] = Deferred(lambda d: d.callback(POEM))
+        wire = self.serve(coming)
+        with capturedLogs() as events:
+            wire.reset()
+            wire.tick()
+        self.assertEqual(events, [])
+
     def test_noPoem(self) -> None:
         """
         When there is no poem the reader gets a reset, which is not an empty

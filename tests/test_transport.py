@@ -1549,7 +1549,7 @@ class UNIXTests(RealTests):
         factory = DeliveryFactory(reactor=clock)
         factory.protocol = DeliveryProtocol  # type: ignore[assignment]
         protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
-        reader, transport = self.connect(protocol)
+        reader, _ = self.connect(protocol)
         reader.shutdown(socket.SHUT_WR)
         self.connections.doRead()
         protocol.deliver(BIG)

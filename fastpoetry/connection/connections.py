@@ -163,7 +163,9 @@ class Connections:
         """
         for fd, events in self._epoll.poll(0):
             transport = self._open.get(fd)
-            if transport is None:  # it was lost during the turn of another
+            if transport is None or not transport.waits:
+                # It was lost during the turn of another; and perhaps somebody began
+                # then who has its number.
                 continue
             transport.hasTurn = True
             why: Any = None

@@ -133,8 +133,11 @@ class DeliveryProtocol(Protocol):
         """
         Send everything, and the end.
 
-        @param data: what to send; it is not copied.
+        @param data: what to send; it is not copied.  When the connection is lost
+            by now, nothing is sent.
         """
+        if self.state is State.CLOSED:
+            return  # it comes too late
         transport = self.transport
         self.state = State.SENDING
         self.size = len(data)
