@@ -37,7 +37,7 @@ class PoetryProtocol(DeliveryProtocol):
         """
         try:
             poem = self.factory.getPoem()
-        except Exception:
+        except BaseException:  # be it a CancelledError
             self._refuse(Failure())
             return
         if isinstance(poem, bytes):

@@ -106,6 +106,8 @@ class PoetryServer(Service):
                 self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
+                self.port = None
+                port.stopListening()
                 raise ListenError(f"{explain(error)}: {self.description}") from error
         elif not kernel.TELLS:
             self._log.warn(
@@ -135,10 +137,13 @@ class PoetryServer(Service):
         """
         super().stopService()
         port, self.port = self.port, None
+        acceptor = self._acceptor
         if port is None:
+            if acceptor is not None:  # it stops already
+                yield acceptor.connections.whenNone()
             return
-        if self._acceptor is not None:
-            self._acceptor.stop()
+        if acceptor is not None:
+            acceptor.stop()
         try:
             yield maybeDeferred(port.stopListening)
         except OSError as error:  # a UNIX socket that is gone, or not ours to remove
@@ -147,9 +152,10 @@ class PoetryServer(Service):
                 description=self.description,
                 reason=error.strerror,
             )
-        if self._acceptor is not None and self._acceptor.connections:
-            yield self._drain(self._acceptor.connections)
-        self._acceptor = None
+        if acceptor is not None and acceptor.connections:
+            yield self._drain(acceptor.connections)
+        if self._acceptor is acceptor:  # or it has been started again
+            self._acceptor = None
 
     @inlineCallbacks
     def _drain(self, connections: Connections) -> Generator[Deferred[Any], Any, None]:

@@ -4,10 +4,12 @@ Tests of L{fastpoetry.protocol}.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import re
 import weakref
+from asyncio import CancelledError
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -631,6 +633,46 @@ class FactoryTests(SynchronousTestCase):
         self.assertRefused(StaticSource("ode"), "it is no bytes: 'ode'")
         self.assertRefused(StaticSource(succeed("ode")), "it is no bytes: 'ode'")
         self.assertRefused(StaticSource(fail(ValueError("late"))), "late")
+
+    def test_cancelled(self) -> None:
+        """
+        An error that is no L{Exception}, such as that of a cancelled future, costs
+        its own reader the poem, and nobody else anything.
+        """
+        source = StaticSource(POEM)
+        factory = PoetryFactory(source, 40.0, Reactor())
+        connections = Wire(factory).connections
+
+        def getPoem() -> bytes:
+            raise CancelledError
+
+        self.patch(source, "getPoem", getPoem)
+        with capturedLogs() as events:
+            wire = Wire(factory, connections=connections)
+        wire.turn()
+        self.assertEqual((wire.socket.end, len(events)), ("reset", 1))
+        connections.abort()
+        wire.turn()
+
+    def test_logFails(self) -> None:
+        """
+        An override of C{logBegun} that raises costs nobody the check.
+        """
+
+        def logBegun(deliveries: object) -> None:
+            raise ZeroDivisionError
+
+        factory = PoetryFactory(StaticSource(POEM), 40.0, Reactor())
+        factory.noisy = False
+        factory.doStart()
+        self.patch(factory, "logBegun", logBegun)
+        wire = Wire(factory)
+        wire.take()
+        wire.halfClose()
+        for _ in range(2):
+            with contextlib.suppress(ZeroDivisionError):  # which a reactor logs
+                wire.tick()
+        self.assertTrue(wire.gone)
 
     def test_fields(self) -> None:
         """

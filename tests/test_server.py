@@ -205,15 +205,23 @@ class ListenTests(SynchronousTestCase):
     def test_cannotAccept(self) -> None:
         """
         A port for whose readers nothing can wait, since the process has no
-        descriptor left, is told with its description, too.
+        descriptor left, is told with its description, too, and closed: another start
+        finds it as if there had been none.
         """
         description = "tcp:0:interface=127.0.0.1"
-        self.patch(acceptorModule, "Connections", noSpace)
-        server: Any = self.makeServer(description, ListeningReactor())
+        patch = self.patch(acceptorModule, "Connections", noSpace)
+        reactor = ListeningReactor()
+        server: Any = self.makeServer(description, reactor)
         error = self.assertRaises(ListenError, server.startService)
-        self.addCleanup(server.port.socket.close)
         self.assertEqual(str(error), f"No space left on device: {description}")
         self.assertFalse(server.running)
+        reactor.advance(0)
+        self.assertEqual(reactor.getReaders(), [])
+        patch.restore()
+        server.startService()
+        self.assertIsNotNone(server._acceptor)
+        server.stopService()
+        reactor.advance(0)
 
     def test_stopUnstarted(self) -> None:
         """
@@ -375,6 +383,32 @@ class DrainTests(SynchronousTestCase):
         finish(self.wires[1])
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.ends(), ["clean", "clean"])
+
+    def test_stoppedTwice(self) -> None:
+        """
+        Who stops it while it stops waits for the same readers.
+        """
+        first, second = self.stop(), self.server.stopService()
+        finish(self.wires[0])
+        self.assertNoResult(second)
+        finish(self.wires[1])
+        self.assertIsNone(self.successResultOf(first))
+        self.assertIsNone(self.successResultOf(second))
+
+    def test_startedAgain(self) -> None:
+        """
+        One that is started again while the last readers are waited for knows its new
+        ones when these have gone.
+        """
+        self.stop()
+        self.server.startService()
+        later = connectWires(self.server, 1)
+        for wire in self.wires:
+            finish(wire)
+        stopped = self.stop()
+        self.assertNoResult(stopped)
+        finish(later[0])
+        self.assertIsNone(self.successResultOf(stopped))
 
     def test_nobodyThere(self) -> None:
         """

@@ -68,7 +68,7 @@ class Connections:
             transport.protocol.makeConnection(transport)
             if transport.wants & _OUT:
                 why = transport.doWrite()
-        except Exception as error:
+        except BaseException as error:
             why = self._failed(error)
         if why or transport.wants != transport.waits:
             self._endTurn(transport, why, False)
@@ -142,19 +142,19 @@ class Connections:
         if transport.wants != transport.waits:
             self.wait(transport)
 
-    def _failed(self, error: Exception) -> Exception:
-        # Of the protocol: it must cost nobody else the turn.
+    def _failed(self, error: BaseException) -> BaseException:
+        # Of the protocol, be it a CancelledError: it must cost nobody else the turn.
         self._log.failure("an error costs a connection")
         return error
 
-    def _lose(self, transport: Transport, why: Exception, isRead: bool) -> None:
+    def _lose(self, transport: Transport, why: BaseException, isRead: bool) -> None:
         try:
             transport.stopReading()
             if isRead and why is CONNECTION_DONE:  # which may be but half of it
                 transport.readConnectionLost(_DONE)
             else:
                 transport.connectionLost(Failure(why))
-        except Exception:
+        except BaseException:  # as in _failed
             self._log.failure("an error at the end of a connection")
 
     def doRead(self) -> None:
@@ -178,7 +178,7 @@ class Connections:
                 # What waits for the kernel already is not tried again.
                 if not why and transport.wants & _OUT & (events | ~transport.waits):
                     why, isRead = transport.doWrite(), False
-            except Exception as error:
+            except BaseException as error:
                 why, isRead = self._failed(error), False
             self._endTurn(transport, why, isRead)
 

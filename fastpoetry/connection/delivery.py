@@ -34,7 +34,8 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.text import peerName
 
-# Seconds between two sweeps: while somebody has come since the last but one, or not.
+# Seconds between two sweeps: while a delivery that has begun waits for its first check,
+# and otherwise.
 TICK = 0.003
 SLOW_TICK = 0.05
 
@@ -337,8 +338,6 @@ class DeliveryFactory(Factory):
         self._next, self._ticks = None, False
         now = self.reactor.seconds()
         due, self._older, self._fresh = self._older, self._fresh, []
-        if self.numPorts:
-            self.logBegun(self._older)
         if now >= self._scanAt:
             self._scanAt = now + SLOW_TICK
             due += [one for one in self.watched if one.checkAt <= now]
@@ -347,7 +346,9 @@ class DeliveryFactory(Factory):
             self._sweepIn(TICK)
         elif self.watched:
             self._sweepIn(SLOW_TICK)
-        if not self.numPorts:
+        if self.numPorts:
+            self.logBegun(self._older)
+        else:
             self.rest()
 
     def _check(self, deliveries: list[DeliveryProtocol], now: float) -> None:
@@ -356,7 +357,7 @@ class DeliveryFactory(Factory):
                 continue
             try:
                 delivery.check(now)
-            except Exception:  # it must cost nobody else the sweep
+            except BaseException:  # it must cost nobody else the sweep
                 self._log.failure("an error costs a connection")
                 delivery.transport.abortConnection()
             if delivery.checkAt < inf:

@@ -83,8 +83,9 @@ def divideDescriptors(acceptors: Collection[Acceptor]) -> None:
     Have acceptors share evenly what this process may open for readers.
     """
     readers = sum(len(one.connections) for one in acceptors)
+    available = freeDescriptors() + readers - RESERVE
     for one in acceptors:
-        one.share = max(1, (freeDescriptors() + readers - RESERVE) // len(acceptors))
+        one.share = max(1, available // len(acceptors))
         one.resume()
 
 
@@ -247,7 +248,7 @@ class Acceptor:
                 connection.close()
                 return
             transport = self._transport(connection, protocol, peer, self.connections)
-        except Exception:
+        except BaseException:  # of the factory; the port stays open
             self._log.failure("an error costs a connection")
             connection.close()
         else:
