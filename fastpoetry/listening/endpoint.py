@@ -75,7 +75,7 @@ def removeLock(error: BaseException | None) -> None:
 class _PortSharingReactor:
     """
     A reactor whose TCP ports are shared.  An endpoint has no option for it, but
-    all of them that are TCP below end in C{listenTCP}.
+    those that are plain TCP end in C{listenTCP}.
     """
 
     def __init__(self, reactor: Any) -> None:
