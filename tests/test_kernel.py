@@ -4,6 +4,7 @@ Tests of L{fastpoetry.connection.kernel}, on real sockets.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import struct
@@ -283,6 +284,7 @@ class TCPTests(KernelTests):
         The descriptor that was asked about stays open, and there is no other.
         """
         _, server = self.connect()
+        gc.collect()  # garbage of other tests may have descriptors
         before = sorted(os.listdir("/proc/self/fd"))
         progress(server)
         isClosed(server)
