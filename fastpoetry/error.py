@@ -30,6 +30,12 @@ class ListenError(FastPoetryError):
     """
 
 
+class CertificateError(FastPoetryError):
+    """
+    A certificate, or its key, cannot be used.
+    """
+
+
 class UpstreamError(FastPoetryError):
     """
     A proxy cannot fetch from where it was told to.

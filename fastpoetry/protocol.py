@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from fastpoetry.connection.counts import Outcome
 from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.text import peerName
@@ -60,6 +61,7 @@ class PoetryProtocol(DeliveryProtocol):
                 peer=peerName(self.transport.getPeer()),
                 reason=failure.getErrorMessage(),
             )
+            self.outcome = Outcome.REFUSED
             self.transport.abortConnection()
 
 
@@ -73,7 +75,11 @@ class PoetryFactory(DeliveryFactory):
     protocol = PoetryProtocol  # type: ignore[assignment]
 
     def __init__(
-        self, source: IPoetrySource, timeout: float = 60.0, reactor: Any = None
+        self,
+        source: IPoetrySource,
+        timeout: float = 60.0,
+        reactor: Any = None,
+        title: str = "",
     ) -> None:
         """
         @param source: what has the poem: an L{IPoetrySource}, or anything with the
@@ -81,7 +87,7 @@ class PoetryFactory(DeliveryFactory):
 
         @see: L{DeliveryFactory}
         """
-        super().__init__(timeout, reactor)
+        super().__init__(timeout, reactor, title)
         self.source = source
 
     @property
@@ -114,8 +120,9 @@ class PoetryFactory(DeliveryFactory):
             for first in range(0, len(peers), step):
                 some = peers[first : first + step]
                 self._log.info(
-                    "sending {size} bytes of poetry to {peer}",
+                    "sending {size} bytes of poetry to {peer}{title}",
                     size=size,
+                    title=self.fromTitle,
                     peer=", ".join(some),
                     peers=some,
                     poem=self.source,

@@ -26,17 +26,18 @@ from zope.interface import implementer
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
+from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import IAbortable
+from fastpoetry.interfaces import IAbortable, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
-from fastpoetry.listening.endpoint import parseEndpoint, removeLock
+from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.text import explain
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0
 
 
-@implementer(IAbortable)
+@implementer(IAbortable, IReloadable)
 class PoetryServer(Service):
     """
     Listens on one endpoint, and when it stops, lets the readers in flight have
@@ -49,6 +50,7 @@ class PoetryServer(Service):
 
     port: IListeningPort | None = None
     _acceptor: Acceptor | None = None
+    _certificate: Any = None  # of a TLSEndpoint
 
     def __init__(
         self,
@@ -84,11 +86,17 @@ class PoetryServer(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Listen.  No reader is let in before the reactor runs, and by then all
-        services have started.
+        Listen, unless it is on a UNIX socket, which needs no privilege and is to
+        belong to the user that the process runs as.
 
         @raise ListenError: when it is impossible.
         """
+        if not self.description.startswith("unix:"):
+            self._listen()
+
+    def _listen(self) -> None:
+        # No reader is let in before the reactor runs, and by then all services have
+        # started.
         endpoint = parseEndpoint(self.reactor, self.description, self.reusePort)
         results: list[IListeningPort | Failure] = []
         listening = endpoint.listen(self.factory).addBoth(results.append)
@@ -97,10 +105,12 @@ class PoetryServer(Service):
             raise ListenError(f"Cannot tell at once if it listens: {self.description}")
         (port,) = results
         if isinstance(port, Failure):
-            removeLock(port.value)
             reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
+        self._certificate = getattr(endpoint, "certificate", None)
+        if self._certificate is not None:
+            self._certificate.start(self.reactor)
         if kernel.TELLS and isinstance(port, Port):
             try:
                 self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
@@ -124,8 +134,17 @@ class PoetryServer(Service):
         @raise ListenError: when it is impossible.
         """
         if self.port is None:
-            self.privilegedStartService()
+            self._listen()
         super().startService()
+
+    def reload(self) -> None:
+        """
+        Read the certificate anew, if there is one.
+
+        @see: L{IReloadable.reload}
+        """
+        if self._certificate is not None:
+            self._certificate.reload()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -142,6 +161,10 @@ class PoetryServer(Service):
             if acceptor is not None:  # it stops already
                 yield acceptor.connections.whenNone()
             return
+        if self._certificate is not None:
+            self._certificate.stop()
+        if isinstance(self.factory, DeliveryFactory):
+            self.factory.checkAll()  # who has ended makes room
         if acceptor is not None:
             acceptor.stop()
         try:
@@ -154,6 +177,12 @@ class PoetryServer(Service):
             )
         if acceptor is not None and acceptor.connections:
             yield self._drain(acceptor.connections)
+        if isinstance(self.factory, DeliveryFactory):
+            self._log.info(
+                "served on {description}: {counts}",
+                description=self.description,
+                counts=self.factory.counts,
+            )
         if self._acceptor is acceptor:  # or it has been started again
             self._acceptor = None
 

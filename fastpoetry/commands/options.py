@@ -17,6 +17,7 @@ from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.server import PoetryServer
 
 DEFAULT_PORT = 10000
+DEFAULT_INTERFACE = "localhost"
 
 
 def portNumber(text: str) -> int:
@@ -28,17 +29,6 @@ def portNumber(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise usage.UsageError(f"not a port number from 0 to 65535: {text}")
     return int(text)
-
-
-def address(text: str) -> str:
-    """
-    @return: an address of this machine, or what the system takes for one.
-
-    @raise usage.UsageError: when there is no text, which would be all of them.
-    """
-    if not text:
-        raise usage.UsageError("--iface is no address: ''")
-    return text
 
 
 def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -65,12 +55,11 @@ class ListenerOptions(usage.Options):
     """
     Where to listen, and how long and how many readers are served.
 
-    @ivar descriptions: the endpoint descriptions to listen on, in the order given,
-        once the options are parsed.
+    @ivar listeners: the endpoint descriptions to listen on, in the order given, once
+        the options are parsed.  A port has one on each interface.
     """
 
     optParameters = [
-        ["iface", None, "localhost", "The address that ports are opened on.", address],
         [
             "max-connections",
             None,
@@ -105,7 +94,7 @@ class ListenerOptions(usage.Options):
             "timeout": "seconds",
             "grace": "seconds",
         },
-        multiUse=["port", "endpoint"],
+        multiUse=["port", "endpoint", "iface"],
         optActions={
             "iface": usage.CompleteHostnames(),
             "endpoint": usage.Completer(descr="endpoint description"),
@@ -115,8 +104,16 @@ class ListenerOptions(usage.Options):
 
     def __init__(self) -> None:
         super().__init__()
-        self._listeners: list[int | str] = []
-        self.descriptions: list[str] = []
+        self._given: list[int | str] = []
+        self._interfaces: list[str] = []
+        self.listeners: list[list[str]] = []
+
+    @property
+    def descriptions(self) -> list[str]:
+        """
+        All endpoint descriptions.
+        """
+        return [description for some in self.listeners for description in some]
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
@@ -139,15 +136,23 @@ class ListenerOptions(usage.Options):
         """
         The TCP port to listen on. [default: 10000]
         """
-        self._listeners.append(portNumber(number))
+        self._given.append(portNumber(number))
 
     opt_p = opt_port
+
+    def opt_iface(self, address: str) -> None:
+        """
+        The address that ports are opened on. [default: localhost]
+        """
+        if not address:  # which would be all of them
+            raise usage.UsageError("--iface is no address: ''")
+        self._interfaces.append(address)
 
     def opt_endpoint(self, description: str) -> None:
         """
         The endpoint to listen on, in place of a port, such as tcp6:10000.
         """
-        self._listeners.append(description)
+        self._given.append(description)
 
     opt_e = opt_endpoint
 
@@ -169,20 +174,24 @@ class ListenerOptions(usage.Options):
         """
         Describe all ports and endpoints.
         """
-        listeners = self._listeners or [DEFAULT_PORT]
-        self.descriptions = [self._describe(listener) for listener in listeners]
+        given = self._given or [DEFAULT_PORT]
+        self.listeners = [self._describe(one) for one in given]
 
-    def _describe(self, listener: int | str) -> str:
-        if isinstance(listener, int):
-            return f"tcp:{listener}:interface={quoteStringArgument(self['iface'])}"
+    def _describe(self, one: int | str) -> list[str]:
+        if isinstance(one, int):
+            interfaces = self._interfaces or [DEFAULT_INTERFACE]
+            return [
+                f"tcp:{one}:interface={quoteStringArgument(interface)}"
+                for interface in interfaces
+            ]
         # To parse it is to check it; a port opens only when a service starts.
         from twisted.internet import reactor
 
         try:
-            parseEndpoint(reactor, listener)
+            parseEndpoint(reactor, one)
         except FastPoetryError as error:
             raise usage.UsageError(str(error)) from error
-        return listener
+        return [one]
 
     def makeServer(self, description: str, factory: DeliveryFactory) -> PoetryServer:
         """

@@ -60,15 +60,12 @@ class Options(ListenerOptions):
             raise usage.UsageError("no poem to serve: --poem FILE is missing")
         if len(self._poems) == 1:
             self.deployments = [(self._poems[0], self.descriptions)]
-        elif len(self._poems) == len(self.descriptions):
-            self.deployments = [
-                (poem, [description])
-                for poem, description in zip(self._poems, self.descriptions)
-            ]
+        elif len(self._poems) == len(self.listeners):
+            self.deployments = list(zip(self._poems, self.listeners))
         else:
             raise usage.UsageError(
                 f"{len(self._poems)} poems do not go with "
-                f"{len(self.descriptions)} ports and endpoints"
+                f"{len(self.listeners)} ports and endpoints"
             )
 
 
@@ -85,6 +82,7 @@ def makeService(options: Options) -> IService:
         source = PoetryService(poem)
         source.setServiceParent(deployment)
         for description in descriptions:
-            factory = PoetryFactory(source, timeout=options["timeout"])
+            title = poem if len(options.deployments) > 1 else ""
+            factory = PoetryFactory(source, timeout=options["timeout"], title=title)
             options.makeServer(description, factory).setServiceParent(deployment)
     return services

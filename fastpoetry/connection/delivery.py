@@ -11,27 +11,26 @@ Whatever else happens leads to CLOSED by a reset.
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from enum import Enum, auto
 from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
-    ISSLTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
+from fastpoetry.connection.counts import Counts, Outcome
 from fastpoetry.text import peerName
 
 # Seconds between two sweeps: while a delivery that has begun waits for its first check,
@@ -50,9 +49,11 @@ FIN_TIMEOUT = 2.0
 CLOSING_CHECK = 0.05
 
 # A reader that sends is read (and what it sends thrown away) up to so many bytes
-# at a time, with so many seconds between: a flood then costs no processor time.
+# at a time, with so many seconds between: a flood then costs no processor time.  Each
+# piece counts for so many bytes more, since it costs as much.
 READ_QUOTA = 256 * 1024
 READ_PAUSE = 0.1
+READ_COST = 1024
 
 
 class State(Enum):
@@ -83,7 +84,7 @@ class ReadQuota:
 
         @param now: the time, in seconds.
         """
-        self._read += len(data)
+        self._read += len(data) + READ_COST
         # TLS may give more of what it has already, though it is told to pause.
         if self._read >= READ_QUOTA and self.renewAt == inf:
             self.renewAt = now + READ_PAUSE
@@ -105,6 +106,8 @@ class DeliveryProtocol(Protocol):
     @ivar size: bytes that are delivered, once that is known.
 
     @ivar checkAt: when the next check is due, in seconds of the factory's clock.
+
+    @ivar outcome: what will have become of the reader, when this side cuts it off.
     """
 
     _log = Logger()
@@ -121,6 +124,7 @@ class DeliveryProtocol(Protocol):
     _progress: tuple[int, int] | None = None
     _progressAt = 0.0
     _closingCheck = CLOSING_CHECK
+    outcome: Outcome | None = None
 
     def waitFor(self, data: Deferred[bytes]) -> None:
         """
@@ -143,11 +147,10 @@ class DeliveryProtocol(Protocol):
         self.state = State.SENDING
         self.size = len(data)
         self.factory.begun(self)
-        if ISSLTransport.providedBy(transport):
-            # TLS would encrypt all of one write into memory, and says the end in
-            # its own way.
-            sent = FileSender().beginFileTransfer(io.BytesIO(data), transport)
-            sent.addCallbacks(lambda _: transport.loseConnection(), lambda _: None)
+        if not hasattr(type(transport), "loseWriteConnection"):
+            # A wrapper, such as Twisted's own TLS, which would pass it on to TCP.
+            transport.write(data)
+            transport.loseConnection()
             return
         if not getattr(transport, "isBornReset", False):
             self._setReset(True)  # until the kernel has everything
@@ -203,7 +206,12 @@ class DeliveryProtocol(Protocol):
         @param now: the time, in seconds of the factory's clock.
         """
         transport, state = self.transport, self.state
-        if state is State.ENDED and kernel.isClosed(transport.socket):
+        hasEnded = state in (State.ENDED, State.ACKNOWLEDGED)
+        sent = self.size + getattr(transport, "overhead", 0) if hasEnded else None
+        known = kernel.progress(transport.socket, sent)
+        if known.isClosed and hasEnded:
+            if known.isComplete:
+                self.state = State.ACKNOWLEDGED
             transport.loseConnection()
             return
         isPaused = state is State.ENDED and self._progress is None
@@ -214,11 +222,10 @@ class DeliveryProtocol(Protocol):
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
             return
-        known = kernel.progress(transport.socket)
         progress = transport.offset, known.acknowledged
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
-        if state is not State.SENDING and known.isComplete:
+        if hasEnded and known.isComplete:
             self._checkEnd(now)
         else:
             self._checkStall(now)
@@ -235,11 +242,7 @@ class DeliveryProtocol(Protocol):
     def _checkStall(self, now: float) -> None:
         timeout = self.factory.timeout
         if now >= self._progressAt + timeout:
-            self._log.warn(
-                "gave up on {peer}, which took nothing for {timeout} seconds",
-                peer=peerName(self.transport.getPeer()),
-                timeout=timeout,
-            )
+            self.outcome = Outcome.GAVE_UP
             self.transport.abortConnection()
         self.checkAt = min(
             now + timeout / CHECKS_PER_TIMEOUT, self._progressAt + timeout
@@ -252,6 +255,10 @@ class DeliveryProtocol(Protocol):
         """
         The connection is gone, and whatever waited for it.
         """
+        if self.state is State.ACKNOWLEDGED:
+            self.factory.counts.add(Outcome.WHOLE, self.size)
+        elif self.state is not State.WAITING or self._waitsFor or self.outcome:
+            self._cut(reason)
         self.state = State.CLOSED
         self.checkAt = inf
         self.factory.watched.discard(self)
@@ -260,6 +267,39 @@ class DeliveryProtocol(Protocol):
         waitsFor, self._waitsFor = self._waitsFor, None
         if waitsFor is not None:
             waitsFor.cancel()
+
+    def _cut(self, reason: Failure) -> None:
+        outcome = self.outcome or self._outcomeOf(reason)
+        transport, atMost = self.transport, ""
+        acknowledged = getattr(transport, "acknowledged", None)
+        if acknowledged is not None:
+            taken = max(0, acknowledged - transport.overhead)
+        else:  # what was handed to the kernel is all that is known
+            atMost = "at most "
+            unsent = len(getattr(transport, "dataBuffer", b"")) - transport.offset
+            taken = self.size - unsent
+        if taken >= self.size and not atMost and self.state is not State.WAITING:
+            self.factory.counts.add(Outcome.WHOLE, self.size)
+            return
+        self.factory.counts.add(outcome, min(self.size, taken))
+        if outcome is Outcome.REFUSED:
+            return  # of which there is a line
+        self._log.info(
+            "{peer} got {atMost}{taken} of {size} bytes{title}: {outcome.value}",
+            peer=peerName(transport.getPeer()),
+            atMost=atMost,
+            taken=taken,
+            size=self.size,
+            title=self.factory.fromTitle,
+            outcome=outcome,
+        )
+
+    def _outcomeOf(self, reason: Failure) -> Outcome:
+        if reason.check(ConnectionAborted):
+            return Outcome.ABORTED
+        if not reason.check(ConnectionDone, ConnectionLost):
+            return Outcome.FAILED
+        return Outcome.LEFT if self._peerEnded else Outcome.RESET
 
 
 class DeliveryFactory(Factory):
@@ -270,16 +310,27 @@ class DeliveryFactory(Factory):
 
     @ivar reactor: the clock.
 
+    @ivar counts: what has become of the readers.
+
+    @ivar fromTitle: what lines of the log say of the poem.
+
     @ivar watched: the deliveries that have a time for their next check.
     """
 
     _log = Logger()
 
-    def __init__(self, timeout: float = 60.0, reactor: Any = None) -> None:
+    def __init__(
+        self, timeout: float = 60.0, reactor: Any = None, title: str = ""
+    ) -> None:
         """
         @param reactor: the clock; by default the global reactor.
+
+        @param title: what the log calls that which is delivered, where a process
+            delivers several.
         """
         self.timeout = timeout
+        self.counts = Counts()
+        self.fromTitle = f" from {title}" if title else ""
         self.reactor: IReactorTime = maybeGlobalReactor(reactor)
         self.watched: set[DeliveryProtocol] = set()
         self._fresh: list[DeliveryProtocol] = []  # that have begun since the last sweep
@@ -310,6 +361,12 @@ class DeliveryFactory(Factory):
         """
         Override this to log deliveries that have begun.
         """
+
+    def checkAll(self) -> None:
+        """
+        Check those who are yet to be checked for the first time.
+        """
+        self._check(self._older + self._fresh, self.reactor.seconds())
 
     def stopFactory(self) -> None:
         """

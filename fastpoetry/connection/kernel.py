@@ -19,7 +19,7 @@ TELLS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
 # is asked for: tcpi_state is its first byte; tcpi_bytes_acked, which came with Linux
 # 4.1, is the 64-bit number that follows the first 120.
 _INFO = struct.Struct("=B119xQ")
-_FIN_WAIT2, _CLOSE = 5, 7  # include/net/tcp_states.h
+_CLOSE = 7  # include/net/tcp_states.h
 
 # Numbers: an enumeration takes a third of a microsecond to become one.
 _UNIX, _TCP = int(socket.AF_UNIX), int(socket.IPPROTO_TCP)
@@ -40,13 +40,17 @@ class Progress(NamedTuple):
 
     @ivar isComplete: once the end is sent, whether the other side has everything:
         its kernel has acknowledged it or, on a UNIX socket, its program has read it.
+
+    @ivar isClosed: whether the connection is closed: reset, or both sides have ended
+        and everything is acknowledged.
     """
 
     acknowledged: int
     isComplete: bool
+    isClosed: bool = False
 
 
-def progress(connection: Any) -> Progress:
+def progress(connection: Any, sent: int | None = None) -> Progress:
     """
     Ask how far a connection has come.  What C{send} took is no progress: the kernel
     keeps megabytes for a reader that never takes a byte, and is busy for minutes with
@@ -54,37 +58,48 @@ def progress(connection: Any) -> Progress:
 
     @param connection: a connected stream socket.
 
+    @param sent: how many bytes were sent before the end; L{None} as long as the end is
+        not sent.
+
     @return: where it cannot be known, that everything is acknowledged.
     """
     try:
         if connection.family == _UNIX:
-            pending = _pending(connection)
-            taken = -int.from_bytes(pending, sys.byteorder)
-            return Progress(taken, pending == _NONE)
+            return _unixProgress(connection, sent)
         info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
         state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
         return Progress(0, True)
-    return Progress(acknowledged, state in (_FIN_WAIT2, _CLOSE))
+    # The end counts for one byte.
+    isComplete = sent is not None and acknowledged > sent
+    return Progress(acknowledged, isComplete, state == _CLOSE)
 
 
-def isClosed(connection: Any) -> bool:
+def acknowledged(connection: Any) -> int | None:
     """
-    Ask whether a connection is closed: reset, or both sides have ended and
-    everything is acknowledged.
-
     @param connection: a connected stream socket.
 
-    @return: C{False} also where it cannot be known.
+    @return: how many bytes the other side's kernel has acknowledged, L{None} where
+        that is not known, as on a UNIX socket.
     """
+    known = None if connection.family == _UNIX else progress(connection, 0)
+    return known and known.acknowledged
+
+
+def _unixProgress(connection: Any, sent: int | None) -> Progress:
+    # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes, but
+    # 0 is when everything has been read.
+    pending = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _NONE)
+    taken = -int.from_bytes(pending, sys.byteorder)
+    if sent is None:
+        return Progress(taken, False)
     try:
-        if connection.family == _UNIX:
-            return not connection.recv(1, _PEEK) and _pending(connection) == _NONE
-        return bool(connection.getsockopt(_TCP, _TCP_INFO, 1)[0] == _CLOSE)
-    except ConnectionError:
-        return True
-    except OSError:
-        return False
+        isClosed = not connection.recv(1, _PEEK) and pending == _NONE
+    except BlockingIOError:
+        isClosed = False
+    except ConnectionError:  # it was closed with something unread
+        return Progress(taken, False, True)
+    return Progress(taken, pending == _NONE, isClosed)
 
 
 def setReset(connection: Any, resets: bool) -> None:
@@ -99,9 +114,3 @@ def setReset(connection: Any, resets: bool) -> None:
     @raise OSError: as C{setsockopt} does.
     """
     connection.setsockopt(_SOCKET, _LINGER, _RESET if resets else _END)
-
-
-def _pending(connection: Any) -> bytes:
-    # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes, but
-    # 0 is when everything has been read.
-    return fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _NONE)

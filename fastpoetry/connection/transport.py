@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from fastpoetry.connection.kernel import setReset
+from fastpoetry.connection.kernel import acknowledged, setReset
 
 # How many bytes go to the kernel at once, unless what is left is no more than twice as
 # many: larger pieces fall out of the processor's cache before the reader has them.
@@ -54,6 +54,11 @@ class Transport(tcp.Server):
 
     @ivar hasTurn: whether this is its turn.
 
+    @ivar acknowledged: when it is lost and has not come to its end: how many bytes the
+        other side's kernel has; on a UNIX socket, L{None}.
+
+    @cvar overhead: how many bytes are sent besides those that are written.
+
     @cvar isBornReset: that a protocol need not ask for it.
     """
 
@@ -64,6 +69,8 @@ class Transport(tcp.Server):
     hasTurn = False
     wants = _IN
     waits = 0
+    overhead = 0
+    acknowledged: int | None = None
     _tempDataLen = 0
     logstr = "Transport"
     repstr = "<Transport>"
@@ -201,6 +208,8 @@ class Transport(tcp.Server):
         self.disconnected, self.connected = 1, 0
         producer, self.producer = self.producer, None
         isSent = len(self.dataBuffer) == self.offset and not self._tempDataLen
+        if reason is not _DONE:
+            self.acknowledged = acknowledged(self.socket)
         try:
             if self._aborting:
                 setReset(self.socket, True)

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.kernel import isClosed, setReset
+from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport, UNIXTransport
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
@@ -155,10 +155,6 @@ class Acceptor:
         """
         self._endPause()
         self.connections.doRead()
-        for transport in self.connections:  # who has ended, but is not seen yet
-            isEnded = transport._writeDisconnected and not transport.waits
-            if isEnded and isClosed(transport.socket):
-                transport.loseConnection()
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
         for _ in range(BACKLOG // MAX_ACCEPTS + 1):  # others may come all the while

@@ -4,13 +4,12 @@ From an endpoint description to a listening port.
 
 from __future__ import annotations
 
-import os
 import socket
-from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet import endpoints
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -18,8 +17,16 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
-from fastpoetry.error import ListenError
+from fastpoetry.error import FastPoetryError, ListenError
+from fastpoetry.listening.passed import PassedEndpoint
+from fastpoetry.listening.unixsocket import listenUNIX
 from fastpoetry.text import explain
+
+# Kinds of endpoints that wrap the factory of the poem, and what is wrong with each.
+WRAPPERS = {
+    "haproxy": "it sends the poem before it has read the header of HAProxy",
+    "tls": "ssl: is what keeps every promise over TLS",
+}
 
 
 def parseEndpoint(
@@ -34,52 +41,48 @@ def parseEndpoint(
         <https://docs.twisted.org/en/stable/core/howto/endpoints.html>}, such as
         C{tcp:10000:interface=127.0.0.1}.
 
-    @param reusePort: whether a TCP port is to be shared with other processes
+    @param reusePort: whether a port of TCP or TLS is to be shared with other processes
         that ask for the same (C{SO_REUSEPORT}).
 
     @raise ListenError: when this is not the description of a server endpoint.
     """
-    if reusePort:
-        reactor = _PortSharingReactor(reactor)
+    opener = _Opener(reactor, reusePort)
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        return _parse(opener, description)
+    except FastPoetryError as error:
+        raise ListenError(f"{error}: {description}") from error
     # Each kind of endpoint has a parser of its own, with errors of its own.
     except Exception as error:
-        reason = _parserReason(error, description)
+        reason = explain(error)
+        if isinstance(error, ImportError):
+            reason = f"TLS is not installed: {error}"
         raise ListenError(f"Not an endpoint: {description} ({reason})") from error
+
+
+def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
+    (kind, *arguments), options = endpoints._parse(description)
+    if kind in WRAPPERS:
+        raise ValueError(WRAPPERS[kind])
+    if kind == "systemd":
+        return PassedEndpoint(opener, *arguments, **options)
+    if kind == "ssl":
+        # OpenSSL need not be installed.
+        from fastpoetry.listening.tls import TLSEndpoint
+
+        return TLSEndpoint(opener, *arguments, **options)
+    endpoint: IStreamServerEndpoint = endpoints.serverFromString(opener, description)
     return endpoint
 
 
-def _parserReason(error: Exception, description: str) -> str:
-    if description.startswith("systemd:") and isinstance(error, LookupError):
-        return "systemd passed no such socket"
-    if isinstance(error, ImportError):
-        return f"TLS is not installed: {error}"
-    return explain(error)
-
-
-def removeLock(error: BaseException | None) -> None:
+class _Opener:
     """
-    Remove the lock that Twisted leaves behind when it cannot listen on a UNIX socket.
-
-    @param error: what came of listening.
-    """
-    name = error.port if isinstance(error, CannotListenError) else None
-    if isinstance(name, (str, bytes)):  # which of them, depends on the release
-        lock = os.fsencode(name) + b".lock"
-        with suppress(OSError, ValueError):  # which may have no name in any directory
-            if os.readlink(lock) == b"%d" % os.getpid():
-                os.remove(lock)
-
-
-class _PortSharingReactor:
-    """
-    A reactor whose TCP ports are shared.  An endpoint has no option for it, but
-    those that are plain TCP end in C{listenTCP}.
+    A reactor that opens its listening sockets itself.  Twisted's endpoints do not have
+    all that it takes, but they end in these calls.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, reusePort: bool) -> None:
         self._reactor = reactor
+        self._reusePort = reusePort
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -92,20 +95,47 @@ class _PortSharingReactor:
         interface: str = "",
     ) -> IListeningPort:
         """
+        Listen on an address of IPv4 or IPv6, C{::} for all of both.
+
         @see: L{twisted.internet.interfaces.IReactorTCP.listenTCP}
         """
-        family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            try:
+        isIPv6 = isIPv6Address(interface)
+        family = socket.AF_INET6 if isIPv6 else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                listener.bind((interface, port))
+                if self._reusePort:
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                name: Any = (interface, port)
+                if isIPv6:  # which may have a scope
+                    name = socket.getaddrinfo(
+                        interface, port, family, flags=socket.AI_NUMERICHOST
+                    )[0][4]
+                    if ip_address(name[0].partition("%")[0]).is_unspecified:
+                        # Whatever net.ipv6.bindv6only says.
+                        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                listener.bind(name)
                 listener.listen(backlog)
-            except OSError as error:
-                raise CannotListenError(interface, port, error) from error
-            listener.setblocking(False)
-            # The port works on a copy of the descriptor.
-            adopted: IListeningPort = self._reactor.adoptStreamPort(
-                listener.fileno(), family, factory
-            )
-            return adopted
+                listener.setblocking(False)
+                # The port works on a copy of the descriptor.
+                adopted: IListeningPort = self._reactor.adoptStreamPort(
+                    listener.fileno(), family, factory
+                )
+                return adopted
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from error
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: IProtocolFactory,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> IListeningPort:
+        """
+        Listen on a UNIX socket.  Who has it is asked of the socket, not of a lock.
+
+        @see: L{twisted.internet.interfaces.IReactorUNIX.listenUNIX}
+        """
+        return listenUNIX(self._reactor, address, factory, mode)

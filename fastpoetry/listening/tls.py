@@ -1,0 +1,238 @@
+"""
+C{ssl:} endpoints, and their certificates.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL import SSL, crypto
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.internet.ssl import CertificateOptions, DiffieHellmanParameters
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.error import CertificateError
+from fastpoetry.text import explain, printable
+
+DAY = 24 * 60 * 60
+
+# From so many days before the end of a certificate on, the log warns each day.
+WARNING = 14
+
+
+def noProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    """
+    Choose none of the protocols that a client offers, since poems have none, and go on
+    (ALPN, U{RFC 7301<https://www.rfc-editor.org/rfc/rfc7301>}).  What Twisted answers
+    by itself ends the handshake.
+    """
+    return SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Certificate:
+    """
+    A certificate and its key, which can be read anew.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        keyFile: str,
+        file: str,
+        extraFile: str | None = None,
+        dhFile: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        @param keyFile: the key; all files are of PEM.
+
+        @param file: the certificate, and those between it and the root if there are.
+
+        @param extraFile: more of those.
+
+        @param dhFile: parameters for Diffie-Hellman, which few clients need.
+
+        @param now: the time of day, in seconds since the epoch.
+
+        @raise CertificateError: when they cannot be used.
+        """
+        self._keyFile = os.path.abspath(keyFile)
+        self._file = os.path.abspath(file)
+        self._extraFile = extraFile and os.path.abspath(extraFile)
+        self._dhFile = dhFile and os.path.abspath(dhFile)
+        self._now = now
+        self._daily = LoopingCall(self._warn)
+        self._context, self._end = self._read()
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        """
+        @see: L{IOpenSSLServerConnectionCreator.serverConnectionForTLS}
+        """
+        return SSL.Connection(self._context)
+
+    def start(self, reactor: IReactorTime) -> None:
+        """
+        Have the log say when the certificate ends, and warn in time.
+        """
+        self._tell()
+        self._daily.clock = reactor
+        self._daily.start(DAY)
+
+    def stop(self) -> None:
+        """
+        Warn no more.
+        """
+        if self._daily.running:
+            self._daily.stop()
+
+    def reload(self) -> None:
+        """
+        Read the files anew.  Connections that there are keep what they have.
+
+        @see: L{fastpoetry.interfaces.IReloadable.reload}
+        """
+        try:
+            self._context, self._end = self._read()
+        except CertificateError as error:
+            self._log.error("kept the old certificate: {error}", error=error)
+        else:
+            self._tell()
+            self._warn()
+
+    def _tell(self) -> None:
+        self._log.info(
+            "loaded a certificate from: {path}, valid until {end}",
+            path=printable(self._file),
+            end=datetime.fromtimestamp(self._end, timezone.utc).strftime("%Y-%m-%d"),
+        )
+
+    def _warn(self) -> None:
+        days = int((self._end - self._now()) // DAY)
+        if days < 0:
+            self._log.error(
+                "the certificate has expired: {path}", path=printable(self._file)
+            )
+        elif days < WARNING:
+            self._log.warn(
+                "the certificate expires in {days} days: {path}",
+                days=days,
+                path=printable(self._file),
+            )
+
+    def _read(self) -> tuple[SSL.Context, float]:
+        dh = self._dhFile and DiffieHellmanParameters.fromFile(FilePath(self._dhFile))
+        context = CertificateOptions(dhParameters=dh or None).getContext()
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.set_alpn_select_callback(noProtocol)
+        certificate, *others = _parse(self._file, _parseCertificates)
+        if self._extraFile:
+            others += _parse(self._extraFile, _parseCertificates)
+        key = _parse(self._keyFile, _parseKey)
+        try:
+            context.use_certificate(certificate)
+            for other in others:
+                context.add_extra_chain_cert(other)
+        except SSL.Error as error:  # its key may be too short
+            raise CertificateError(f"{explain(error)}: {self._file}") from error
+        try:
+            context.use_privatekey(key)
+            context.check_privatekey()
+        except SSL.Error as error:
+            raise CertificateError(
+                f"The key is not that of the certificate: {self._keyFile}"
+            ) from error
+        end = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ")
+        return context, end.replace(tzinfo=timezone.utc).timestamp()
+
+
+def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        with open(path, "rb") as file:
+            return parse(file.read())
+    except OSError as error:
+        raise CertificateError(f"{error.strerror}: {path}") from error
+    except ValueError as error:
+        raise CertificateError(f"{error}: {path}") from error
+
+
+def _parseCertificates(data: bytes) -> list[crypto.X509]:
+    try:
+        found = load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise ValueError("No certificate in") from error
+    return [crypto.X509.from_cryptography(one) for one in found]
+
+
+def _parseKey(data: bytes) -> crypto.PKey:
+    try:
+        key: Any = load_pem_private_key(data, None)
+        return crypto.PKey.from_cryptography_key(key)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("No private key in") from error
+    except TypeError as error:  # there is nobody to ask for the passphrase
+        raise ValueError("The private key is encrypted") from error
+
+
+@implementer(IStreamServerEndpoint)
+class TLSEndpoint:
+    """
+    Listens for TLS.
+
+    @ivar certificate: what it is served with.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        port: str,
+        privateKey: str = "server.pem",
+        certKey: str | None = None,
+        interface: str = "",
+        backlog: str = "50",
+        extraCertChain: str | None = None,
+        dhParameters: str | None = None,
+    ) -> None:
+        """
+        @param reactor: what it listens with.
+
+        @param certKey: by default the file of the key has the certificate, too.
+
+        @param backlog: of no effect; see L{fastpoetry.listening.acceptor}.
+
+        @raise CertificateError: when the certificate cannot be used.
+        """
+        self._reactor = reactor
+        self._port = int(port)
+        self._interface = interface
+        self.certificate = Certificate(
+            privateKey, certKey or privateKey, extraCertChain, dhParameters
+        )
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        @see: L{IStreamServerEndpoint.listen}
+        """
+        factory = TLSFactory(self.certificate, protocolFactory, self._reactor)
+        return execute(
+            self._reactor.listenTCP, self._port, factory, interface=self._interface
+        )

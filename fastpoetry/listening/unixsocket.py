@@ -1,0 +1,169 @@
+"""
+Ports on UNIX sockets: those that are made here, and those that were passed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from fastpoetry.text import printable
+
+# How many seconds to wait for others who are about to listen in the same directory.
+PATIENCE = 5.0
+
+
+class UNIXPort(unix.Port):
+    """
+    A port on a socket that listens already.  Twisted's own changes the mode of its
+    file, and removes it, whoever made it.
+    """
+
+    _log = Logger()
+
+    factory: Any
+
+    # Others may have the socket, too.
+    _shouldShutdown = False
+
+    def __init__(
+        self,
+        reactor: Any,
+        listener: socket.socket,
+        factory: IProtocolFactory,
+        isOurs: bool = False,
+    ) -> None:
+        """
+        @param listener: the socket, which is the port's from now on.
+
+        @param isOurs: whether its file is to be removed when the port is closed.
+        """
+        super().__init__(listener.getsockname(), factory, reactor=reactor)
+        self._listener = listener
+        self._made = _identity(self._bindPath) if isOurs else None
+
+    def startListening(self) -> None:
+        """
+        @see: L{twisted.internet.interfaces.IListeningPort.startListening}
+        """
+        self.socket = self._listener
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+        self._log.info(
+            "{factory} starting on {path!r}",
+            factory=self._getLogPrefix(self.factory),
+            path=printable(os.fsdecode(self._bindPath)),
+        )
+        self.factory.doStart()
+        self.connected = True
+        self.startReading()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Close the socket, and remove its file if it was made here and is there yet.
+
+        @raise OSError: when it cannot be removed.
+        """
+        try:
+            if self._made is not None and self._made == _identity(self._bindPath):
+                os.unlink(self._bindPath)
+        finally:
+            tcp.Port.connectionLost(self, reason)
+
+
+def listenUNIX(
+    reactor: Any, path: str | bytes, factory: IProtocolFactory, mode: int
+) -> UNIXPort:
+    """
+    Listen on a UNIX socket.  One that a process has left behind when it was killed is
+    replaced.
+
+    @param path: its file; or a name that begins with a NUL byte, and has none.
+
+    @param mode: the permissions of the file.
+
+    @raise CannotListenError: when it is impossible, or somebody else listens there.
+    """
+    name = os.fsencode(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if name.startswith(b"\0"):
+            listener.bind(name)
+        else:
+            with _alone(os.path.dirname(name) or b"."):
+                _bind(listener, name, mode)
+                listener.listen()
+        listener.listen()
+        listener.setblocking(False)
+        port = UNIXPort(reactor, listener, factory, not name.startswith(b"\0"))
+    except (OSError, ValueError) as error:
+        listener.close()
+        raise CannotListenError(None, name, error) from error
+    port.startListening()
+    return port
+
+
+@contextmanager
+def _alone(directory: bytes) -> Iterator[None]:
+    # Two that find the same socket left behind must not take it from one another.
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # it may be written in, but not read
+        yield
+        return
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
+    os.fchmod(listener.fileno(), mode)  # until it has its own, it has no more
+    try:
+        listener.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not _isStale(path):
+            raise
+        os.unlink(path)
+        listener.bind(path)
+    os.chmod(path, mode)
+
+
+def _isStale(path: bytes) -> bool:
+    # Nobody listens on a socket that refuses a connection.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            isSocket = stat.S_ISSOCK(os.lstat(path).st_mode)
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return isSocket
+        except OSError:
+            pass
+    return False
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = os.lstat(path)
+        return found.st_dev, found.st_ino
+    return None
