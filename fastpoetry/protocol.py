@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from fastpoetry.connection.counts import Outcome
 from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.connection.outcome import Outcome
 from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.text import peerName
 

@@ -36,7 +36,7 @@ def explain(error: BaseException | None) -> str:
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
     # Python begins with the function that was called with what somebody has typed.
-    text = re.sub(r"^\S+\(\) (got an )?", "", str(error))
+    text = re.sub(r"^\S+\(\):? (got an )?", "", str(error))
     return text.rstrip(".") or type(error).__name__
 
 

@@ -749,6 +749,7 @@ class StopTests(Base):
                 self.reactor.pump([TICK] * 3)
             one.recv(5)
             one.close()
+            factory.checkAll()
             acceptor.stop()
             self.assertEqual(two.recv(5), b"poem")
             two.close()

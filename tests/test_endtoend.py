@@ -94,7 +94,7 @@ PLUGIN_MISTAKES = {
     ),
     "--poem poem.txt --iface ''": "--iface is no address: ''",
     "--poem poem.txt --endpoint systemd:domain=INET:index=0": (
-        "Not an endpoint: systemd:domain=INET:index=0 (systemd passed no such socket)"
+        "No such socket was passed: systemd:domain=INET:index=0"
     ),
     "--poem poem.txt --endpoint bogus:1": "Not an endpoint: bogus:1 (...'bogus')",
     "--poem poem.txt --endpoint tcp:0:x=1": "Not an endpoint: tcp:0:x=1 (...'x')",

@@ -14,7 +14,11 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
-from fastpoetry.connection.kernel import Progress, isClosed, progress, setReset
+from fastpoetry.connection.kernel import (
+    Progress,
+    progress,
+    setReset,
+)
 from tests.processes import DEADLINE
 from tests.support import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
@@ -41,6 +45,13 @@ class KernelTests(SynchronousTestCase):
         deadline = time.monotonic() + DEADLINE
         while not condition():
             self.assertLess(time.monotonic(), deadline)
+
+
+def isClosed(server: socket.socket) -> bool:
+    """
+    @return: whether a connection on which the end was sent is closed.
+    """
+    return progress(server, 0).isClosed
 
 
 class TCPTests(KernelTests):
@@ -106,7 +117,7 @@ class TCPTests(KernelTests):
         reader, server = self.connect()
         server.send(b"poem")
         server.shutdown(socket.SHUT_WR)
-        self.waitUntil(lambda: progress(server).isComplete)
+        self.waitUntil(lambda: progress(server, 4).isComplete)
         self.assertEqual(self.state(server), FIN_WAIT2)
         self.assertFalse(isClosed(server))
         reader.close()
@@ -116,27 +127,27 @@ class TCPTests(KernelTests):
         It is not as long as something waits in our kernel.
         """
         reader, server = self.connect()
-        self.fill(server)
+        size = self.fill(server)
         server.shutdown(socket.SHUT_WR)
         self.assertEqual(self.state(server), FIN_WAIT1)
-        self.assertFalse(progress(server).isComplete)
+        self.assertFalse(progress(server, size).isComplete)
         while reader.recv(2**16):
             pass
-        self.waitUntil(lambda: progress(server).isComplete)
+        self.waitUntil(lambda: progress(server, size).isComplete)
 
     def test_reset(self) -> None:
         """
-        A connection that the reader has reset is known to be closed, and one that
-        is open is not.
+        A connection that the reader has reset is known to be closed, but not to be
+        complete, and one that is open is neither.
         """
         reader, server = self.connect()
-        self.fill(server)
+        size = self.fill(server)
         self.assertEqual(self.state(server), ESTABLISHED)
         self.assertFalse(isClosed(server))
         setReset(reader, True)
         reader.close()
         self.waitUntil(lambda: self.state(server) == CLOSE)
-        self.assertTrue(progress(server).isComplete)
+        self.assertFalse(progress(server, size).isComplete)
         self.assertTrue(isClosed(server))
         self.assertTrue(isClosed(server))
 
@@ -146,19 +157,19 @@ class TCPTests(KernelTests):
         may have been the first, and have its poem yet to take.
         """
         reader, server = self.connect()
-        self.fill(server)
+        size = self.fill(server)
         server.shutdown(socket.SHUT_WR)
         reader.shutdown(socket.SHUT_WR)
         self.waitUntil(lambda: self.state(server) != FIN_WAIT1)
         self.assertEqual(server.recv(1), b"")
         self.assertFalse(isClosed(server))
         self.assertEqual(
-            (progress(server).isComplete, isClosed(server)), (False, False)
+            (progress(server, size).isComplete, isClosed(server)), (False, False)
         )
         while reader.recv(2**16):
             pass
         self.waitUntil(lambda: isClosed(server))
-        self.assertTrue(progress(server).isComplete)
+        self.assertTrue(progress(server, size).isComplete)
         self.assertTrue(isClosed(server))
 
     def test_readerFirst(self) -> None:
@@ -180,11 +191,11 @@ class TCPTests(KernelTests):
         """
         reader, server = self.connect()
         reader.shutdown(socket.SHUT_WR)
-        self.fill(server)
+        size = self.fill(server)
         server.shutdown(socket.SHUT_WR)
         self.waitUntil(lambda: self.state(server) == LAST_ACK)
         self.assertEqual(
-            (progress(server).isComplete, isClosed(server)), (False, False)
+            (progress(server, size).isComplete, isClosed(server)), (False, False)
         )
 
     def test_closedByTheReader(self) -> None:
@@ -312,19 +323,19 @@ class UNIXTests(KernelTests):
         That the reader takes something is seen, and when it has taken everything.
         """
         reader, server = self.connect()
-        self.assertEqual(progress(server), Progress(0, True))
+        self.assertEqual(progress(server, 4), Progress(0, True))
         self.fill(server)
         first = progress(server)
         self.assertFalse(first.isComplete)
         while progress(server) == first:
             reader.recv(4096)
         self.assertGreater(progress(server).acknowledged, first.acknowledged)
-        self.assertFalse(progress(server).isComplete)
+        self.assertFalse(progress(server, 4).isComplete)
         reader.setblocking(False)
         with self.assertRaises(BlockingIOError):
             while True:
                 reader.recv(2**16)
-        self.assertEqual(progress(server), Progress(0, True))
+        self.assertEqual(progress(server, 4), Progress(0, True))
 
     def test_byByte(self) -> None:
         """
@@ -333,9 +344,9 @@ class UNIXTests(KernelTests):
         reader, server = self.connect()
         server.send(b"poem")
         reader.recv(3)
-        self.assertFalse(progress(server).isComplete)
+        self.assertFalse(progress(server, 4).isComplete)
         reader.recv(1)
-        self.assertTrue(progress(server).isComplete)
+        self.assertTrue(progress(server, 4).isComplete)
 
     def test_readerCloses(self) -> None:
         """
@@ -348,8 +359,7 @@ class UNIXTests(KernelTests):
         reader.recv(4)
         self.assertFalse(isClosed(server))
         reader.close()
-        self.assertTrue(isClosed(server))
-        self.assertEqual(progress(server), Progress(0, True))
+        self.assertEqual(progress(server, 4), Progress(0, True, True))
 
     def test_readerHalfCloses(self) -> None:
         """
@@ -360,7 +370,7 @@ class UNIXTests(KernelTests):
         reader.shutdown(socket.SHUT_WR)
         self.assertFalse(isClosed(server))
         self.assertEqual(
-            (progress(server).isComplete, isClosed(server)), (False, False)
+            (progress(server, 4).isComplete, isClosed(server)), (False, False)
         )
         reader.recv(4)
         self.assertTrue(isClosed(server))
@@ -394,7 +404,7 @@ class UNIXTests(KernelTests):
         _, server = self.connect()
         server.setblocking(True)
         self.assertFalse(isClosed(server))
-        self.assertEqual(progress(server), Progress(0, True))
+        self.assertEqual(progress(server, 4), Progress(0, True))
 
     def test_unknown(self) -> None:
         """
@@ -402,7 +412,7 @@ class UNIXTests(KernelTests):
         """
         with socket.socket(socket.AF_UNIX) as unconnected:
             self.assertFalse(isClosed(unconnected))
-            self.assertEqual(progress(unconnected), Progress(0, True))
+            self.assertEqual(progress(unconnected, 4), Progress(0, True))
 
     def test_setReset(self) -> None:
         """

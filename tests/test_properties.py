@@ -302,6 +302,17 @@ class PretendedAcceptor:
         self.connections.close()
 
 
+class PretendedPort:
+    """
+    A port on which nobody comes.
+    """
+
+    def stopListening(self) -> None:
+        """
+        Nobody comes any more.
+        """
+
+
 class Play:
     """
     A server, its readers, and the clock.
@@ -319,8 +330,9 @@ class Play:
         self.reactor = Reactor()
         self.factory = PoetryFactory(StaticSource(b""), timeout, self.reactor)
         self.server = PoetryServer(
-            "tcp:17", self.factory, grace=grace, reactor=self.reactor
+            "fake:", self.factory, grace=grace, reactor=self.reactor
         )
+        self.server.port = PretendedPort()  # type: ignore[assignment]
         self.server.startService()
         self.connections = Connections(self.reactor, PretendedEpoll())
         acceptor: Any = PretendedAcceptor(self.connections)

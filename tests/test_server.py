@@ -4,6 +4,7 @@ Tests of L{fastpoetry.server}.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -14,7 +15,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.tcp import Port
 from twisted.internet.testing import RaisingMemoryReactor
-from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -29,7 +29,14 @@ from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import REPORT, PoetryServer
-from tests.support import PretendedEpoll, Reactor, StaticSource, Wire, noSpace
+from tests.support import (
+    PretendedEpoll,
+    Reactor,
+    StaticSource,
+    Wire,
+    noSpace,
+    socketPath,
+)
 
 BIG = b"x" * 2**20
 
@@ -39,28 +46,11 @@ class ListeningReactor(Reactor):
     A reactor in memory whose ports are real.
     """
 
-    def listenTCP(
-        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> Any:
+    def adoptStreamPort(self, fileno: int, addressFamily: int, factory: Any) -> Any:
         """
-        @see: L{twisted.internet.interfaces.IReactorTCP.listenTCP}
+        @see: L{twisted.internet.interfaces.IReactorSocket.adoptStreamPort}
         """
-        return self._listen(Port(port, factory, backlog, interface, self))
-
-    def listenUNIX(
-        self,
-        address: str,
-        factory: Any,
-        backlog: int = 50,
-        mode: int = 0o666,
-        wantPID: bool = False,
-    ) -> Any:
-        """
-        @see: L{twisted.internet.interfaces.IReactorUNIX.listenUNIX}
-        """
-        return self._listen(UNIXPort(address, factory, backlog, mode, self, wantPID))
-
-    def _listen(self, port: Any) -> Any:
+        port = Port._fromListeningDescriptor(self, fileno, addressFamily, factory)
         port.startListening()
         return port
 
@@ -126,25 +116,47 @@ class ListenTests(SynchronousTestCase):
         for interface in (IService, IAbortable):
             verifyObject(interface, server)
 
+    def start(self, description: str, privileged: bool) -> PoetryServer:
+        """
+        Start a server on a real port, and stop it after the test.
+        """
+        reactor = ListeningReactor()
+        server = self.makeServer(description, reactor)
+        self.addCleanup(reactor.advance, 0)
+        self.addCleanup(server.stopService)
+        if privileged:
+            server.privilegedStartService()
+        else:
+            server.startService()
+        return server
+
     def test_privileged(self) -> None:
         """
         The port is opened while the process has its privileges, once.
         """
-        reactor = Reactor()
-        server = self.makeServer("tcp:17:interface=127.0.0.1", reactor)
-        server.privilegedStartService()
+        server = self.start("tcp:0:interface=127.0.0.1", True)
+        port: Any = server.port
+        self.assertEqual(port.getHost().host, "127.0.0.1")
         server.startService()
         self.assertTrue(server.running)
-        self.assertEqual(reactor.tcpServers, [(17, server.factory, 50, "127.0.0.1")])
+        self.assertIs(server.port, port)
 
     def test_unprivileged(self) -> None:
         """
         The port is opened, too, by a runner that does not start services with
         privileges first.
         """
-        reactor = Reactor()
-        self.makeServer("tcp:17", reactor).startService()
-        self.assertEqual(len(reactor.tcpServers), 1)
+        self.assertIsNotNone(self.start("tcp:0:interface=127.0.0.1", False).port)
+
+    def test_unix(self) -> None:
+        """
+        A UNIX socket is made when the privileges have been given up: it belongs to the
+        user that the process runs as.
+        """
+        server = self.start(f"unix:{socketPath(self.addCleanup)}", True)
+        self.assertIsNone(server.port)
+        server.startService()
+        self.assertIsNotNone(server.port)
 
     def test_globalReactor(self) -> None:
         """
@@ -176,11 +188,8 @@ class ListenTests(SynchronousTestCase):
         """
         The same holds for errors that are not about the port as such.
         """
-        error = OverflowError("port must be 0-65535.")
         self.assertEqual(
-            self.assertRefused(
-                "tcp:70000", RaisingMemoryReactor(listenException=error)
-            ),
+            self.assertRefused("tcp:70000", Reactor()),
             "port must be 0-65535: tcp:70000",
         )
 
@@ -465,6 +474,11 @@ class DrainTests(SynchronousTestCase):
                 (LogLevel.info, "stopping, readers in flight: 2"),
                 (LogLevel.info, "stopping, readers in flight: 1"),
                 (LogLevel.warn, "aborting the readers left after 7.0 seconds: 1"),
+                (
+                    LogLevel.info,
+                    "served on tcp:0:interface=127.0.0.1: 1 whole, 1 aborted; "
+                    "1048576 bytes",
+                ),
             ],
         )
 
@@ -496,7 +510,7 @@ class UNIXTests(SynchronousTestCase):
         """
         When the process fails to start, the socket does not stay.
         """
-        self.assertEqual(sorted(os.listdir(self.directory)), ["socket", "socket.lock"])
+        self.assertEqual(os.listdir(self.directory), ["socket"])
         self.server.abort()
         self.assertEqual(os.listdir(self.directory), [])
         self.assertIsNone(self.server.port)
@@ -516,13 +530,17 @@ class UNIXTests(SynchronousTestCase):
         the same.
         """
         (wire,) = connectWires(self.server, 1)
-        os.unlink(self.path)
+
+        def fail(path: bytes) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        self.patch(os, "unlink", fail)
         with capturedLogs() as events:
             stopped = self.server.stopService()
             self.reactor.advance(0)
         self.assertNoResult(stopped)
         self.assertIn(
-            f"cannot remove the socket: unix:{self.path}: No such file or directory",
+            f"cannot remove the socket: unix:{self.path}: Permission denied",
             [formatEvent(event) for event in events],
         )
         finish(wire)

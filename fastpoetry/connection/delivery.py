@@ -24,13 +24,13 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
-from fastpoetry.connection.counts import Counts, Outcome
+from fastpoetry.connection.outcome import Counts, Outcome, bytesTaken
 from fastpoetry.text import peerName
 
 # Seconds between two sweeps: while a delivery that has begun waits for its first check,
@@ -54,6 +54,14 @@ CLOSING_CHECK = 0.05
 READ_QUOTA = 256 * 1024
 READ_PAUSE = 0.1
 READ_COST = 1024
+
+# Lines of the log for those who do not get all of it.
+NONE = "{peer} got nothing{title}: {why}"
+CUT = "{peer} got {atMost}{taken} of {size} bytes{title}: {why}"
+GAVE_UP = (
+    "gave up on {peer}, which took nothing for {timeout} seconds: "
+    "it got {atMost}{taken} of {size} bytes{title}"
+)
 
 
 class State(Enum):
@@ -212,7 +220,10 @@ class DeliveryProtocol(Protocol):
         if known.isClosed and hasEnded:
             if known.isComplete:
                 self.state = State.ACKNOWLEDGED
-            transport.loseConnection()
+                transport.loseConnection()
+            else:
+                self.outcome = Outcome.LEFT if self._peerEnded else Outcome.RESET
+                transport.abortConnection()
             return
         isPaused = state is State.ENDED and self._progress is None
         if self._quota.renewAt <= now:
@@ -255,10 +266,7 @@ class DeliveryProtocol(Protocol):
         """
         The connection is gone, and whatever waited for it.
         """
-        if self.state is State.ACKNOWLEDGED:
-            self.factory.counts.add(Outcome.WHOLE, self.size)
-        elif self.state is not State.WAITING or self._waitsFor or self.outcome:
-            self._cut(reason)
+        self._end(reason)
         self.state = State.CLOSED
         self.checkAt = inf
         self.factory.watched.discard(self)
@@ -268,38 +276,39 @@ class DeliveryProtocol(Protocol):
         if waitsFor is not None:
             waitsFor.cancel()
 
-    def _cut(self, reason: Failure) -> None:
+    def _end(self, reason: Failure) -> None:
+        if self.state is State.WAITING and not (self._waitsFor or self.outcome):
+            return  # nobody has asked
         outcome = self.outcome or self._outcomeOf(reason)
-        transport, atMost = self.transport, ""
-        acknowledged = getattr(transport, "acknowledged", None)
-        if acknowledged is not None:
-            taken = max(0, acknowledged - transport.overhead)
-        else:  # what was handed to the kernel is all that is known
-            atMost = "at most "
-            unsent = len(getattr(transport, "dataBuffer", b"")) - transport.offset
-            taken = self.size - unsent
-        if taken >= self.size and not atMost and self.state is not State.WAITING:
-            self.factory.counts.add(Outcome.WHOLE, self.size)
+        taken, isKnown = bytesTaken(self.transport, self.size)
+        hasAll = isKnown and taken == self.size and self.state is not State.WAITING
+        if hasAll or self.state is State.ACKNOWLEDGED:
+            outcome, taken = Outcome.WHOLE, self.size
+        self.factory.counts.add(outcome, taken)
+        if outcome in (Outcome.WHOLE, Outcome.REFUSED):
             return
-        self.factory.counts.add(outcome, min(self.size, taken))
-        if outcome is Outcome.REFUSED:
-            return  # of which there is a line
-        self._log.info(
-            "{peer} got {atMost}{taken} of {size} bytes{title}: {outcome.value}",
-            peer=peerName(transport.getPeer()),
-            atMost=atMost,
+        level, line = LogLevel.info, CUT if self.size else NONE
+        if outcome is Outcome.GAVE_UP:
+            level, line = LogLevel.warn, GAVE_UP
+        self._log.emit(
+            level,
+            line,
+            peer=peerName(self.transport.getPeer()),
+            atMost="" if isKnown else "at most ",
             taken=taken,
             size=self.size,
             title=self.factory.fromTitle,
+            timeout=self.factory.timeout,
+            why=outcome.value,
             outcome=outcome,
         )
 
     def _outcomeOf(self, reason: Failure) -> Outcome:
         if reason.check(ConnectionAborted):
             return Outcome.ABORTED
-        if not reason.check(ConnectionDone, ConnectionLost):
-            return Outcome.FAILED
-        return Outcome.LEFT if self._peerEnded else Outcome.RESET
+        if reason.check(ConnectionDone, ConnectionLost):
+            return Outcome.LEFT if self._peerEnded else Outcome.RESET
+        return Outcome.FAILED
 
 
 class DeliveryFactory(Factory):
@@ -364,9 +373,10 @@ class DeliveryFactory(Factory):
 
     def checkAll(self) -> None:
         """
-        Check those who are yet to be checked for the first time.
+        Check all deliveries, be they due or not.
         """
-        self._check(self._older + self._fresh, self.reactor.seconds())
+        begun = [*self._older, *self._fresh, *self.watched]
+        self._check(begun, self.reactor.seconds())
 
     def stopFactory(self) -> None:
         """
