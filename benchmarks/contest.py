@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.certificate import NAME, certify
 from benchmarks.contenders import BY_NAME, Contender, build, fill
 from benchmarks.network import LOOPBACK, Loopback
 from tests.processes import ROOT
@@ -99,6 +101,8 @@ class Sample:
     @ivar poems: how many poems were asked for.
 
     @ivar wrong: how many of them were not whole, or had no clean end.
+
+    @ivar tickets: how many tickets for another TLS session came with a poem.
     """
 
     processor: float
@@ -111,6 +115,7 @@ class Sample:
     logged: int
     poems: int
     wrong: int
+    tickets: float
 
 
 class Running:
@@ -134,6 +139,7 @@ class Running:
         prefix: Sequence[str] = (),
         core: int | None = None,
         network: Loopback = LOOPBACK,
+        pem: Path | None = None,
     ) -> None:
         """
         Start it.
@@ -151,6 +157,8 @@ class Running:
         @param core: where it runs; by default on the first of L{cores}.
 
         @param network: what is between it and its readers.
+
+        @param pem: a file with a key and its certificate, when it is to talk TLS.
         """
         self.contender = contender
         self.address = address
@@ -158,8 +166,9 @@ class Running:
         self._poem = poem
         self._built = built
         self._network = network
+        self._context = None if pem is None else ssl.create_default_context(cafile=pem)
         core = cores()[0] if core is None else core
-        command = fill(contender, address, poem, directory, built)
+        command = fill(contender, address, poem, directory, built, pem)
         self.started = time.monotonic()
         with network.atServer(), (directory / "terminal").open("wb") as terminal:
             self._child = subprocess.Popen(
@@ -191,7 +200,11 @@ class Running:
             reader.settimeout(PATIENCE)
             host = self._network.host
             reader.connect(self.address if isUnix else (host, self.port))
-            yield reader
+            if self._context is None:
+                yield reader
+                return
+            with self._context.wrap_socket(reader, server_hostname=NAME) as talking:
+                yield talking
 
     def waitUntilServing(self) -> float:
         """
@@ -296,6 +309,7 @@ class Running:
             logged=self.logged() - logged,
             poems=poems,
             wrong=poems - int(result["whole"]),
+            tickets=result["tickets"] / poems,
         )
 
     def stop(self) -> None:
@@ -314,20 +328,30 @@ class Ring:
     They run at once, and are idle but for the one that is loaded.
     """
 
-    def __init__(self, network: Loopback = LOOPBACK, isUnix: bool = False) -> None:
+    def __init__(
+        self, network: Loopback = LOOPBACK, isUnix: bool = False, key: str | None = None
+    ) -> None:
         """
         @param network: what is between the contenders and their readers.
 
         @param isUnix: whether they listen on UNIX sockets, in place of TCP ports.
+
+        @param key: what their certificate is made for when they are to talk TLS: one of
+            L{KEYS <benchmarks.certificate.KEYS>}.
         """
         self._stack = ExitStack()
         self._network = network
         self._isUnix = isUnix
+        self._key = key
+        self._pem: Path | None = None
 
     def __enter__(self) -> Ring:
         directory = tempfile.TemporaryDirectory(prefix="fastpoetry-")
         self.directory = Path(self._stack.enter_context(directory))
-        build(self.directory)
+        build(self.directory, isTLS=self._key is not None)
+        if self._key is not None:
+            self._pem = self.directory / "pem"
+            certify(self._key, self._pem)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -367,7 +391,15 @@ class Ring:
         if self._isUnix:
             address = str(own / "socket")
         running = Running(
-            contender, address, poem, own, self.directory, prefix, core, self._network
+            contender,
+            address,
+            poem,
+            own,
+            self.directory,
+            prefix,
+            core,
+            self._network,
+            self._pem,
         )
         self._stack.callback(running.stop)
         return running

@@ -3,10 +3,11 @@
  *
  *     load ADDRESS FILE POEMS READERS
  *
- * ADDRESS is that of address.h.
+ * ADDRESS is that of address.h.  Compiled with TLS defined, the readers talk TLS.
  * Every byte is compared with FILE, and the connection must end cleanly after the
  * last.  Prints one line of JSON: what became of the readers, how many seconds it
- * took, and quantiles of the time from connect() to the end, in microseconds.
+ * took, quantiles of the time from connect() to the end, in microseconds, and how many
+ * tickets for another TLS session came.
  */
 #define _GNU_SOURCE
 #include "address.h"
@@ -23,8 +24,33 @@
 #define PATIENCE 20000
 #define GULP (256 * 1024)
 
+#ifdef TLS
+#include "tls.h"
+/* TLS has to send first, and reads until nothing is left. */
+#define EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
+#else
+/* What tls.h has, for readers with nothing between them and the socket. */
+#define EVENTS EPOLLIN
+typedef int session;
+static long tickets;
+
+static void prepare(void) {}
+
+static session enter(int fd) { return fd; }
+
+static ssize_t receive(session own, void *buffer, size_t size) {
+    return recv(own, buffer, size, MSG_DONTWAIT);
+}
+
+/* What could not fill the buffer may well be the last. */
+static int may_have_more(ssize_t n) { return n == GULP; }
+
+static void leave(session own) { (void)own; }
+#endif
+
 struct reader {
     int fd;
+    session session;
     long got;
     double since;
 };
@@ -52,7 +78,7 @@ static void fail(const char *what) {
 static void begin(struct reader *reader) {
     reader->fd = -1;
     while (begun < wanted) {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = reader};
+        struct epoll_event event = {.events = EVENTS, .data.ptr = reader};
         int may_not_wait = server.any.sa_family == AF_UNIX ? 0 : SOCK_NONBLOCK;
         begun++;
         reader->got = 0;
@@ -60,6 +86,7 @@ static void begin(struct reader *reader) {
         reader->fd = socket(server.any.sa_family, SOCK_STREAM | may_not_wait, 0);
         if (reader->fd < 0)
             fail("socket");
+        reader->session = enter(reader->fd);
         reader->since = now();
         if (connect(reader->fd, &server.any, length) == 0 || errno == EINPROGRESS) {
             if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, reader->fd, &event) < 0)
@@ -68,6 +95,7 @@ static void begin(struct reader *reader) {
         }
         errors++;
         ended++;
+        leave(reader->session);
         close(reader->fd);
     }
 }
@@ -76,13 +104,14 @@ static void end(struct reader *reader, long *outcome) {
     latencies[whole] = now() - reader->since;
     ++*outcome;
     ended++;
+    leave(reader->session);
     close(reader->fd);
     begin(reader);
 }
 
 static void step(struct reader *reader) {
     for (;;) {
-        ssize_t n = recv(reader->fd, buffer, GULP, MSG_DONTWAIT);
+        ssize_t n = receive(reader->session, buffer, GULP);
         if (n > 0) {
             if (reader->got + n > size ||
                 memcmp(poem + reader->got, buffer, n) != 0) {
@@ -90,8 +119,7 @@ static void step(struct reader *reader) {
                 return;
             }
             reader->got += n;
-            /* What could not fill the buffer may well be the last. */
-            if (n < GULP && reader->got < size)
+            if (!may_have_more(n) && reader->got < size)
                 return;
         } else if (n == 0) {
             end(reader, reader->got == size ? &whole : &cut);
@@ -139,6 +167,7 @@ int main(int argc, char **argv) {
         if ((n = read(file, poem + at, size - at)) <= 0)
             fail(argv[2]);
     poll_fd = epoll_create1(0);
+    prepare();
 
     started = now();
     for (int i = 0; i < count; i++)
@@ -155,8 +184,8 @@ int main(int argc, char **argv) {
     qsort(latencies, whole, sizeof *latencies, compare);
     printf("{\"whole\": %ld, \"cut\": %ld, \"differs\": %ld, \"resets\": %ld, "
            "\"errors\": %ld, \"hung\": %ld, \"seconds\": %.6f, \"p50\": %.1f, "
-           "\"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}\n",
+           "\"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f, \"tickets\": %ld}\n",
            whole, cut, differs, resets, errors, wanted - ended, seconds,
-           quantile(0.5), quantile(0.99), quantile(0.999), quantile(1.0));
+           quantile(0.5), quantile(0.99), quantile(0.999), quantile(1.0), tickets);
     return 0;
 }

@@ -36,6 +36,18 @@ GO_LOW = f"{GO_SAME}, low water"
 LOW_WATER = 131072
 
 TRIVIAL = "plain Twisted"
+PLAIN_LOG = f"{TRIVIAL}, log"
+NGINX_LOG = f"{NGINX}, log"
+
+# What nginx is told when it is to talk TLS.  Nobody takes up a session again.
+NGINX_TLS = """\
+    ssl_certificate {pem};
+    ssl_certificate_key {pem};
+    ssl_protocols TLSv1.3;
+    ssl_session_cache off;
+    ssl_session_tickets off;
+    ssl_conf_command NumTickets 0;
+"""
 
 TWISTD = "{twistd} -n --pidfile={directory}/pid --logfile={log}"
 PLAIN = f"env ADDRESS={{address}} FILE={{file}} %s {TWISTD} -y {{here}}/plain.tac"
@@ -103,13 +115,13 @@ CONTENDERS = (
     Contender("Go", "{build}/server {address} {file} - 0", "go"),
     Contender(GO_SAME, SERVER_SAME, "go", True, True),
     Contender(NGINX, "nginx -p {directory} -c {off}", "nginx"),
-    Contender("nginx stream, log", "nginx -p {directory} -c {on}", "nginx", True),
+    Contender(NGINX_LOG, "nginx -p {directory} -c {on}", "nginx", True),
     Contender("uvloop", LOOP + " - 0 uvloop", "uvloop"),
     Contender("uvloop, same work", LOOP + " {log} 1 uvloop", "uvloop", True, True),
     Contender("asyncio", LOOP + " - 0 asyncio"),
     Contender("asyncio, same work", LOOP + " {log} 1 asyncio", "", True, True),
     Contender(TRIVIAL, PLAIN % ""),
-    Contender("plain Twisted, log", PLAIN % "LOG=1", logs=True),
+    Contender(PLAIN_LOG, PLAIN % "LOG=1", logs=True),
     Contender(PLAIN_SAME, PLAIN % "LOG=1 LINGER=1", logs=True, lingers=True),
 )
 # For a poem that is sent at once they are the same.
@@ -120,26 +132,43 @@ LOW = (
 BY_NAME = {contender.name: contender for contender in (*CONTENDERS, *LOW)}
 
 
-def build(directory: Path) -> None:
+def readersTalkTLS() -> bool:
+    """
+    @return: whether the load can: whether OpenSSL's headers are there.
+    """
+    cc = ["cc", "-E", "-include", "openssl/ssl.h", "-x", "c", "/dev/null"]
+    quiet = subprocess.DEVNULL
+    return subprocess.run(cc, stdout=quiet, stderr=quiet).returncode == 0
+
+
+def build(directory: Path, isTLS: bool = False) -> None:
     """
     Compile the load, and the contenders that have to be, as far as there are
     compilers.
 
     @param directory: where to.
 
+    @param isTLS: whether the load is to talk TLS, see L{readersTalkTLS}.
+
     @raise subprocess.CalledProcessError: when a compiler fails.
     """
     if shutil.which("cc"):
-        for source in (LOAD, HERE / "floor.c"):
+        tls = ["-DTLS", "-lssl", "-lcrypto"] if isTLS else []
+        for source, more in (LOAD, tls), (HERE / "floor.c", []):
             cc = ["cc", "-O2", "-o", str(directory / source.stem), str(source)]
-            subprocess.run(cc, check=True)
+            subprocess.run(cc + more, check=True)
     if shutil.which("go"):
         go = ["go", "build", "-o", str(directory / "server"), str(HERE / "server.go")]
         subprocess.run(go, check=True)
 
 
 def fill(
-    contender: Contender, address: str, poem: Path, directory: Path, built: Path
+    contender: Contender,
+    address: str,
+    poem: Path,
+    directory: Path,
+    built: Path,
+    pem: Path | None = None,
 ) -> list[str]:
     """
     Write what the contender needs to start.
@@ -152,10 +181,14 @@ def fill(
 
     @param built: what was given to L{build}.
 
+    @param pem: a file with a key and its certificate, when it is to talk TLS.
+
     @return: the command that starts it.
     """
     host, _, port = address.rpartition(":")
     tcp = f"tcp:{port}:interface={host}"
+    if pem is not None:
+        tcp = f"ssl:{port}:interface={host}:privateKey={pem}:certKey={pem}"
     words = {
         "address": address,
         "port": port,
@@ -176,7 +209,14 @@ def fill(
             config = (HERE / "nginx.conf").read_text()
             (directory / name).write_text(
                 config.format(
-                    modules=module, directory=directory, log=log, port=port, poem=text
+                    modules=module,
+                    directory=directory,
+                    log=log,
+                    port=port,
+                    poem=text,
+                    ssl="" if pem is None else " ssl",
+                    tls="" if pem is None else NGINX_TLS.format(pem=pem),
                 )
             )
-    return [word.format(**words) for word in contender.command.split()]
+    environment = [] if pem is None else ["env", f"PEM={pem}"]
+    return environment + [word.format(**words) for word in contender.command.split()]

@@ -1,10 +1,12 @@
 # The plain composition: the whole poem in one write, on a TCPServer.  With LINGER
 # it does the work of fastpoetry: a half-close, with the end waited for and what the
 # reader sends thrown away.  LOG is for a line per reader.  ADDRESS is HOST:PORT, or the
-# path of a UNIX socket.
+# path of a UNIX socket.  PEM is a file with a key and its certificate: then it talks
+# TLS, where a close waits for the reader's end anyway.
 
 import os
 
+from twisted.application import strports
 from twisted.application.internet import TCPServer, UNIXServer
 from twisted.application.service import Application
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -54,5 +56,9 @@ if isUnix:
     server = UNIXServer(address, factory)
 else:
     host, _, port = address.rpartition(":")
-    server = TCPServer(int(port), factory, interface=host)
+    if "PEM" in os.environ:
+        where = f"ssl:{port}:interface={host}:privateKey={os.environ['PEM']}"
+        server = strports.service(where, factory)
+    else:
+        server = TCPServer(int(port), factory, interface=host)
 server.setServiceParent(application)

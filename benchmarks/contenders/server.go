@@ -1,8 +1,10 @@
 // The poem with Go: server ADDRESS FILE LOG LINGER [LOW-WATER], as floor.c has them.
+// PEM, in the environment, is a file with a key and its certificate: then it talks TLS.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log"
 	"net"
@@ -51,6 +53,16 @@ func main() {
 	listener, err := config.Listen(context.Background(), network, address)
 	if err != nil {
 		log.Fatal(err)
+	}
+	if pem := os.Getenv("PEM"); pem != "" {
+		certificate, err := tls.LoadX509KeyPair(pem, pem)
+		if err != nil {
+			log.Fatal(err)
+		}
+		listener = tls.NewListener(listener, &tls.Config{
+			Certificates:           []tls.Certificate{certificate},
+			SessionTicketsDisabled: true,
+		})
 	}
 	for {
 		connection, err := listener.Accept()
