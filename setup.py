@@ -27,7 +27,7 @@ setup(
             "setuptools>=61",
             "wheel",
         ],
-        "bench": ["matplotlib", "uvloop"],
+        "bench": ["twisted[tls]", "matplotlib", "uvloop"],
         "check": ["ruff", "mypy", "mypy-zope"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable

@@ -3,7 +3,7 @@ What a poem costs: ours beside other servers, in one run.
 
     python -m benchmarks.performance [--rounds N] [--poems N] [--only NAME ...]
         [--sizes] [--big] [--unix] [--single] [--link] [--many] [--flood] [--proxy]
-        [--start] [--cores] [--balanced] [--write]
+        [--start] [--cores] [--balanced] [--tls] [--write]
 
 Every round loads each contender once, in an order that changes, so that what else
 the machine does falls on all of them.  A ratio is taken within each round, and the
@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from benchmarks import scale, sizes, ways
+from benchmarks import scale, sizes, tls, ways
 from benchmarks.contenders import (
     BY_NAME,
     CONTENDERS,
@@ -209,6 +209,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "start": lambda arguments: scale.start(**_rounds(arguments)),
     "cores": lambda arguments: scale.shared(**_rounds(arguments)),
     "balanced": lambda arguments: scale.balanced(**_rounds(arguments)),
+    "tls": lambda arguments: tls.tls(**_rounds(arguments)),
 }
 
 
