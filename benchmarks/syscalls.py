@@ -34,6 +34,7 @@ def count(
     readers: int = 1,
     size: int = SMALL,
     isUnix: bool = False,
+    key: str | None = None,
 ) -> Counter[str]:
     """
     Count the calls of a contender.
@@ -46,9 +47,11 @@ def count(
 
     @param isUnix: whether it listens on a UNIX socket, in place of a TCP port.
 
+    @param key: what its certificate is made for when it talks TLS, see L{Ring}.
+
     @return: how often it made each call.
     """
-    with Ring(isUnix=isUnix) as ring:
+    with Ring(isUnix=isUnix, key=key) as ring:
         trace = ring.directory / "trace"
         strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", trace]
         prefix = [str(word) for word in strace]
