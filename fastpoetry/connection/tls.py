@@ -28,7 +28,7 @@ from zope.interface import implementer
 from fastpoetry.text import explain, peerName
 
 # What one record holds (RFC 8446, 5.1).  Of a long write one is encrypted at a time.
-RECORD = 2**14
+RECORD = 10 * 1024
 
 # How many bytes a peer may send in a row that hold nothing for the protocol.
 MAX_BARREN = 2**16
