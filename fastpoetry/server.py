@@ -84,6 +84,13 @@ class PoetryServer(Service):
         self.reusePort = reusePort
         self.reactor: Any = maybeGlobalReactor(reactor)
 
+    @property
+    def readers(self) -> int:
+        """
+        How many readers there are now.
+        """
+        return 0 if self._acceptor is None else len(self._acceptor.connections)
+
     def privilegedStartService(self) -> None:
         """
         Listen, unless it is on a UNIX socket, which needs no privilege and is to

@@ -95,15 +95,19 @@ class Connections:
 
     def remove(self, transport: Transport) -> None:
         """
-        Forget a connection that is lost, and tell those who watch.
+        Forget a connection that is about to be closed.
         """
         transport.wants = 0
         if transport.waits:  # a process that was forked may have a copy of it yet
             self.wait(transport)
         del self._open[transport.fd]
-        if self.watchers:
-            for watcher in tuple(self.watchers):
-                watcher()
+
+    def tellWatchers(self) -> None:
+        """
+        A connection is lost, and its protocol knows.
+        """
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def whenNone(self) -> Deferred[None]:
         """

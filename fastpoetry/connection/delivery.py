@@ -266,7 +266,10 @@ class DeliveryProtocol(Protocol):
         """
         The connection is gone, and whatever waited for it.
         """
-        self._end(reason)
+        if self.state is State.ACKNOWLEDGED:
+            self.factory.counts.addWhole(self.size)
+        else:
+            self._end(reason)
         self.state = State.CLOSED
         self.checkAt = inf
         self.factory.watched.discard(self)
@@ -279,13 +282,14 @@ class DeliveryProtocol(Protocol):
     def _end(self, reason: Failure) -> None:
         if self.state is State.WAITING and not (self._waitsFor or self.outcome):
             return  # nobody has asked
-        outcome = self.outcome or self._outcomeOf(reason)
+        counts = self.factory.counts
         taken, isKnown = bytesTaken(self.transport, self.size)
-        hasAll = isKnown and taken == self.size and self.state is not State.WAITING
-        if hasAll or self.state is State.ACKNOWLEDGED:
-            outcome, taken = Outcome.WHOLE, self.size
-        self.factory.counts.add(outcome, taken)
-        if outcome in (Outcome.WHOLE, Outcome.REFUSED):
+        if isKnown and taken == self.size and self.state is not State.WAITING:
+            counts.addWhole(self.size)
+            return
+        outcome = self.outcome or self._outcomeOf(reason)
+        counts.add(outcome, taken)
+        if outcome is Outcome.REFUSED:
             return
         level, line = LogLevel.info, CUT if self.size else NONE
         if outcome is Outcome.GAVE_UP:

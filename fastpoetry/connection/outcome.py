@@ -11,10 +11,9 @@ from typing import Any
 
 class Outcome(Enum):
     """
-    What has become of a reader, in words for the log.
+    Why a reader has not all of it, in words for the log.
     """
 
-    WHOLE = "it has all"
     LEFT = "it left"
     RESET = "it reset the connection"
     GAVE_UP = "gave up"
@@ -27,30 +26,41 @@ class Counts:
     """
     What has become of all the readers of one factory.
 
-    @ivar outcomes: how many have come to each L{Outcome}.
+    @ivar whole: how many have got all of it.
 
-    @ivar size: how many bytes they have taken, as far as that is known.
+    @ivar cut: how many have not, by the L{Outcome}.
+
+    @ivar size: how many bytes all of them have taken, as far as that is known.
     """
 
     def __init__(self) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
-        self.size = 0
+        self.whole = self.size = 0
+        self.cut: Counter[Outcome] = Counter()
+
+    def addWhole(self, size: int) -> None:
+        """
+        Count a reader who has got all of it.
+
+        @param size: how many bytes that are.
+        """
+        self.whole += 1
+        self.size += size
 
     def add(self, outcome: Outcome, size: int) -> None:
         """
-        Count a reader who has gone.
+        Count a reader who has not.
 
         @param size: how many bytes it has taken.
         """
-        self.outcomes[outcome] += 1
+        self.cut[outcome] += 1
         self.size += size
 
     def __str__(self) -> str:
-        words = [f"{self.outcomes[Outcome.WHOLE]} whole"]
-        for outcome, count in sorted(self.outcomes.items(), key=str):
-            if outcome is not Outcome.WHOLE:
-                words.append(f"{count} {outcome.name.lower().replace('_', ' ')}")
-        return f"{', '.join(words)}; {self.size} bytes"
+        cut = [
+            f"{count} {outcome.name.lower().replace('_', ' ')}"
+            for outcome, count in sorted(self.cut.items(), key=str)
+        ]
+        return f"{', '.join([f'{self.whole} whole', *cut])}; {self.size} bytes"
 
 
 def bytesTaken(transport: Any, size: int) -> tuple[int, bool]:

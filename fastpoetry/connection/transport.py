@@ -230,7 +230,11 @@ class Transport(tcp.Server):
             if producer is not None:
                 producer.stopProducing()
         finally:
-            protocol.connectionLost(reason)
+            try:
+                protocol.connectionLost(reason)
+            finally:
+                if self.reactor.watchers:
+                    self.reactor.tellWatchers()
 
 
 class UNIXTransport(Transport, unix.Server):
