@@ -249,3 +249,15 @@ class ReaderTests(SynchronousTestCase):
             protocol.makeConnection(transport)
             protocol.connectionLost(Failure(reason))
             self.assertIn(f"1 {why}", str(self.factory.counts))
+
+    def test_endsByItself(self) -> None:
+        """
+        A transport that cannot half-close ends when it has sent everything.
+        """
+        transport: Any = StringTransport()
+        transport.offset, transport.socket = 0, Wire(self.factory).socket
+        protocol: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol.makeConnection(transport)
+        self.assertTrue(transport.disconnecting)
+        protocol.connectionLost()
+        self.assertEqual(str(self.factory.counts), "1 whole; 600000 bytes")

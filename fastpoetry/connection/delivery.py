@@ -284,7 +284,10 @@ class DeliveryProtocol(Protocol):
             return  # nobody has asked
         counts = self.factory.counts
         taken, isKnown = bytesTaken(self.transport, self.size)
-        if isKnown and taken == self.size and self.state is not State.WAITING:
+        # A transport that cannot half-close has ended by itself when it had sent all.
+        isOver = self.state is State.SENDING and reason.check(ConnectionDone)
+        hasAll = isKnown and taken == self.size and self.state is not State.WAITING
+        if isOver or hasAll:
             counts.addWhole(self.size)
             return
         outcome = self.outcome or self._outcomeOf(reason)
