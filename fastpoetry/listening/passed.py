@@ -25,6 +25,18 @@ from fastpoetry.listening.unixsocket import UNIXPort
 # The first that is passed; the others follow.
 FIRST = 3
 
+# So many digits are enough for the number of descriptors of any process.
+MAX_DIGITS = 6
+
+# What may be passed for each domain that is asked for: both families of IP, since
+# systemd makes one socket of IPv6 for both.
+FAMILIES = {
+    "INET": {socket.AF_INET, socket.AF_INET6},
+    "INET6": {socket.AF_INET, socket.AF_INET6},
+    "UNIX": {socket.AF_UNIX},
+    "": {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX},
+}
+
 
 def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
     """
@@ -35,12 +47,14 @@ def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
     @return: the names of the descriptors that were passed, C{unknown} where they have
         none, beginning with that of L{FIRST}.
     """
-    count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not count.isdigit():
+    text = environment.get("LISTEN_FDS", "")
+    isCount = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    if environment.get("LISTEN_PID") != str(pid) or not isCount:
         return []
+    count = int(text)
     given = environment.get("LISTEN_FDNAMES", "")
     names = given.split(":") if given else []
-    return (names + ["unknown"] * int(count))[: int(count)]
+    return (names + ["unknown"] * count)[:count]
 
 
 def _environment() -> dict[str, str]:
@@ -57,6 +71,10 @@ def _environment() -> dict[str, str]:
 
 # Asked for when this is imported: as a daemon the process gets another number.
 PASSED = namesOfPassed(_environment(), os.getpid())
+
+# Those that are listened on.  They have other numbers then; somebody else may have got
+# theirs.
+TAKEN: set[int] = set()
 
 
 @implementer(IStreamServerEndpoint)
@@ -84,6 +102,8 @@ class PassedEndpoint:
 
         @raise ListenError: when it is none that can be listened on.
         """
+        if domain not in FAMILIES:
+            raise ListenError("The domain is none of INET, INET6 and UNIX")
         if (index is None) == (name is None):
             raise ListenError("Either an index or a name is needed")
         if name is not None:
@@ -106,16 +126,21 @@ class PassedEndpoint:
                 )
             if listener.type != socket.SOCK_STREAM or not isListening:
                 raise ListenError("The socket that was passed does not listen")
-            isUNIX = listener.family == socket.AF_UNIX
-            if domain and (domain == "UNIX") != isUNIX:
-                raise ListenError(
-                    f"The socket that was passed is one of {listener.family.name}"
-                )
+            if listener.family not in FAMILIES[domain]:
+                family = getattr(listener.family, "name", listener.family)
+                raise ListenError(f"The socket that was passed is one of {family}")
 
     def _open(self) -> socket.socket:
         # A copy, of which the kernel says what it is.
+        if self._fd in TAKEN:
+            raise ListenError("The socket that was passed is listened on already")
         try:
-            return socket.socket(fileno=os.dup(self._fd))
+            copy = os.dup(self._fd)
+            try:
+                return socket.socket(fileno=copy)
+            except OSError:  # it is no socket
+                os.close(copy)
+                raise
         except OSError as error:
             raise ListenError("No such socket was passed") from error
 
@@ -129,6 +154,7 @@ class PassedEndpoint:
         listener = self._open()
         listener.setblocking(False)
         os.close(self._fd)
+        TAKEN.add(self._fd)
         if listener.family == socket.AF_UNIX:
             port: Any = UNIXPort(self._reactor, listener, factory)
             port.startListening()
