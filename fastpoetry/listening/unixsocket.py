@@ -98,16 +98,17 @@ def listenUNIX(
     """
     name = os.fsencode(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.setblocking(False)
     try:
         if name.startswith(b"\0"):
             listener.bind(name)
+            listener.listen()
+            port = UNIXPort(reactor, listener, factory)
         else:
             with _alone(os.path.dirname(name) or b"."):
                 _bind(listener, name, mode)
                 listener.listen()
-        listener.listen()
-        listener.setblocking(False)
-        port = UNIXPort(reactor, listener, factory, not name.startswith(b"\0"))
+                port = UNIXPort(reactor, listener, factory, isOurs=True)
     except (OSError, ValueError) as error:
         listener.close()
         raise CannotListenError(None, name, error) from error
@@ -131,12 +132,16 @@ def _alone(directory: bytes) -> Iterator[None]:
                 break
             except BlockingIOError:
                 time.sleep(0.01)
+            except OSError:  # there are no locks on directories here, as on NFS
+                break
         yield
     finally:
         os.close(fd)
 
 
 def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
+    if b"\0" in path:  # the kernel would take what is before it for the path
+        raise ValueError("Not the name of a file")
     os.fchmod(listener.fileno(), mode)  # until it has its own, it has no more
     try:
         listener.bind(path)
