@@ -124,7 +124,9 @@ class PoetryServer(Service):
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
                 self.port = None
-                port.stopListening()
+                port.stopReading()
+                with suppress(OSError):
+                    port.connectionLost(Failure(ConnectionDone()))
                 raise ListenError(f"{explain(error)}: {self.description}") from error
         elif not kernel.TELLS:
             self._log.warn(
