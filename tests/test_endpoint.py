@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+from typing import Any, ClassVar
+from unittest import mock
 
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -13,12 +16,30 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.error import ListenError
-from fastpoetry.listening import endpoint
-from fastpoetry.listening.endpoint import parseEndpoint, removeLock
+from fastpoetry.listening import tls
+from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.text import explain
-from tests.support import Reactor
+from tests.support import Reactor, socketPath
 
-MALFORMED = ["", "tcp", "tcp:ab", "bogus:1", "tcp:1:interface=::", "tcp:1:colour=red"]
+MALFORMED = [
+    "",
+    "tcp",
+    "tcp:ab",
+    "bogus:1",
+    "tcp:1:interface=::",
+    "tcp:1:colour=red",
+    "unix",
+    "unix:x:mode=9",
+    "systemd:index=0:name=poem:colour=red",
+    "ssl:ab",
+]
+
+# Each with what is wrong with it.
+WRAPPERS = {
+    "haproxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
+    "haproxy": "it sends the poem before it has read the header of HAProxy",
+    "tls:tcp:1": "ssl: is what keeps every promise over TLS",
+}
 
 
 class AdoptingReactor(Reactor):
@@ -31,30 +52,54 @@ class AdoptingReactor(Reactor):
         Tell how a socket is bound.
         """
         with socket.fromfd(fileno, addressFamily, socket.SOCK_STREAM) as listener:
+            self.family = addressFamily
+            self.factory = factory
             self.address = listener.getsockname()
             self.blocking = os.get_blocking(fileno)
             self.shared = listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+            self.reused = listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
             self.listening = listener.getsockopt(
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             )
+            if addressFamily == socket.AF_INET6:
+                self.isIPv6Only = listener.getsockopt(
+                    socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+                )
         return 42
+
+
+class IPv6Socket(socket.socket):
+    """
+    A socket as it is where C{net.ipv6.bindv6only} is 1.
+
+    @ivar names: what such sockets have been bound to.
+    """
+
+    names: ClassVar[list[Any]] = []
+
+    def __init__(
+        self,
+        family: int = -1,
+        type: int = -1,
+        proto: int = -1,
+        fileno: int | None = None,
+    ) -> None:
+        super().__init__(family, type, proto, fileno)
+        if fileno is None:
+            self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+    def bind(self, name: Any) -> None:
+        """
+        Remember the name.
+        """
+        self.names.append(name)
+        super().bind(name)
 
 
 class ParseTests(SynchronousTestCase):
     """
     Tests of L{parseEndpoint}.
     """
-
-    def test_parsed(self) -> None:
-        """
-        A description becomes an endpoint that listens with the reactor.
-        """
-        reactor = Reactor()
-        endpoint = parseEndpoint(reactor, "tcp:10000:interface=127.0.0.1")
-        self.assertIsInstance(endpoint, TCP4ServerEndpoint)
-        factory = Factory()
-        self.successResultOf(endpoint.listen(factory))
-        self.assertEqual(reactor.tcpServers, [(10000, factory, 50, "127.0.0.1")])
 
     def test_malformed(self) -> None:
         """
@@ -64,6 +109,17 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(ListenError, parseEndpoint, None, description)
             begin = f"Not an endpoint: {description} ("
             self.assertTrue(str(error).startswith(begin), error)
+            self.assertNotIn("\n", str(error))
+
+    def test_wrappers(self) -> None:
+        """
+        An endpoint that would come between a reader and the poem is refused.
+        """
+        for description, reason in WRAPPERS.items():
+            error = self.assertRaises(ListenError, parseEndpoint, None, description)
+            self.assertEqual(
+                str(error), f"Not an endpoint: {description} ({reason})", description
+            )
 
     def test_notPassed(self) -> None:
         """
@@ -74,23 +130,16 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(
                 ListenError, parseEndpoint, Reactor(), description
             )
-            self.assertTrue(str(error).endswith("(systemd passed no such socket)"))
+            self.assertEqual(str(error), f"No such socket was passed: {description}")
 
     def test_withoutTLS(self) -> None:
         """
         Without what TLS needs, the sentence is about that.
         """
-
-        def fail(*arguments: object) -> None:
-            raise ImportError("No module named 'OpenSSL'")
-
-        self.patch(endpoint, "serverFromString", fail)
-        error = self.assertRaises(ListenError, parseEndpoint, None, "ssl:443")
-        self.assertEqual(
-            str(error),
-            "Not an endpoint: ssl:443 "
-            "(TLS is not installed: No module named 'OpenSSL')",
-        )
+        with mock.patch.dict(sys.modules, {"fastpoetry.listening.tls": None}):
+            error = self.assertRaises(ListenError, parseEndpoint, None, "ssl:443")
+        begin = "Not an endpoint: ssl:443 (TLS is not installed: "
+        self.assertTrue(str(error).startswith(begin), error)
 
     def test_unknownOption(self) -> None:
         """
@@ -102,59 +151,128 @@ class ParseTests(SynchronousTestCase):
             "Not an endpoint: unix:x:a=1 (unexpected keyword argument 'a')",
         )
 
-    def test_removeLock(self) -> None:
-        """
-        Only a lock that this process has made is removed, after a UNIX socket that
-        could not be listened on.
-        """
-        name = self.mktemp()
-        lock = f"{name}.lock"
-        taken = OSError(98, "Address already in use")
-        notListening = CannotListenError(None, name, taken)
-        for error, owner, isRemoved in (
-            (notListening, os.getpid(), True),
-            (CannotListenError(None, name.encode(), taken), os.getpid(), True),
-            (notListening, os.getppid(), False),
-            (CannotListenError("::1", 17, taken), os.getpid(), False),
-            (ValueError(name), os.getpid(), False),
-        ):
-            os.symlink(str(owner), lock)
-            removeLock(error)
-            self.assertEqual(os.path.lexists(lock), not isRemoved)
-            if not isRemoved:
-                os.remove(lock)
-        removeLock(notListening)
-        removeLock(CannotListenError(None, "\0abstract", taken))
 
-
-class ReusePortTests(SynchronousTestCase):
+class ListenTests(SynchronousTestCase):
     """
-    Tests of ports that are shared with other processes.
+    Tests of how the endpoints listen.
     """
 
-    def listen(self, description: str) -> AdoptingReactor:
+    def listen(self, description: str, reusePort: bool = False) -> AdoptingReactor:
         """
-        Listen on a shared port.
+        Listen on a port of TCP.
         """
-        self.reactor = AdoptingReactor()
-        endpoint = parseEndpoint(self.reactor, description, reusePort=True)
+        reactor = AdoptingReactor()
+        endpoint = parseEndpoint(reactor, description, reusePort)
         self.assertEqual(self.successResultOf(endpoint.listen(Factory())), 42)
-        return self.reactor
+        return reactor
 
-    def test_shared(self) -> None:
+    def refuse(self, description: str, reusePort: bool = False) -> str:
         """
-        The port is opened on the interface, and can be opened again.
+        Fail to listen.
+
+        @return: why.
         """
-        reactor = self.listen("tcp:0:interface=127.0.0.1")
+        endpoint = parseEndpoint(AdoptingReactor(), description, reusePort)
+        failure = self.failureResultOf(endpoint.listen(Factory()))
+        failure.trap(CannotListenError)
+        return explain(failure.value)
+
+    def test_port(self) -> None:
+        """
+        The port is opened on the interface: one that can be opened again when
+        connections of it are left, but not by two at once.
+        """
+        reactor = AdoptingReactor()
+        endpoint = parseEndpoint(reactor, "tcp:0:interface=127.0.0.1")
+        self.assertIsInstance(endpoint, TCP4ServerEndpoint)
+        factory = Factory()
+        self.assertEqual(self.successResultOf(endpoint.listen(factory)), 42)
+        self.assertEqual(reactor.family, socket.AF_INET)
         self.assertEqual(reactor.address[0], "127.0.0.1")
-        self.assertTrue(reactor.shared and reactor.listening)
-        self.assertFalse(reactor.blocking)
+        self.assertIs(reactor.factory, factory)
+        self.assertTrue(reactor.listening and reactor.reused)
+        self.assertFalse(reactor.blocking or reactor.shared)
+
+    def test_everywhere(self) -> None:
+        """
+        Without an interface, the port is one of all addresses of IPv4.
+        """
+        self.assertEqual(self.listen("tcp:0").address[0], "0.0.0.0")
+
+    def test_name(self) -> None:
+        """
+        The interface may be the name of an address.
+        """
+        self.assertEqual(
+            self.listen("tcp:0:interface=localhost").address[0], "127.0.0.1"
+        )
+
+    def test_bothFamilies(self) -> None:
+        """
+        All addresses of IPv6 are those of IPv4, too, whatever the system says, and
+        however they are written.
+        """
+        self.patch(socket, "socket", IPv6Socket)
+        for interface in (r"\:\:", r"\:\:0", r"0\:0\:0\:0\:0\:0\:0\:0"):
+            reactor = self.listen(f"tcp:0:interface={interface}")
+            self.assertEqual(reactor.family, socket.AF_INET6)
+            self.assertEqual(reactor.address[0], "::")
+            self.assertFalse(reactor.isIPv6Only, interface)
+        self.assertFalse(self.listen("tcp6:0").isIPv6Only)
 
     def test_ipv6(self) -> None:
         """
-        The port may be one of IPv6.
+        One address of IPv6 has no other family.
         """
-        self.assertEqual(self.listen(r"tcp6:0:interface=\:\:1").address[0], "::1")
+        self.patch(socket, "socket", IPv6Socket)
+        for description in (r"tcp6:0:interface=\:\:1", r"tcp:0:interface=\:\:1"):
+            reactor = self.listen(description)
+            self.assertEqual(reactor.address[0], "::1")
+            self.assertTrue(reactor.isIPv6Only)
+
+    def test_scoped(self) -> None:
+        """
+        An address of IPv6 may have a scope, shared or not.
+        """
+        self.patch(socket, "socket", IPv6Socket)
+        self.patch(IPv6Socket, "names", [])
+        for reusePort in (False, True):
+            self.listen(r"tcp:0:interface=\:\:1%1", reusePort)
+        self.assertEqual(IPv6Socket.names, [("::1", 0, 0, 1)] * 2)
+
+    def test_refused(self) -> None:
+        """
+        An address that cannot be listened on ends in a few words.
+        """
+        for interface, reason in {
+            "203.0.113.77": "Cannot assign requested address",
+            r"2001\:db8\:\:77": "Cannot assign requested address",
+            r"fe80\:\:1%nosuch": "Name or service not known",
+        }.items():
+            for reusePort in (False, True):
+                self.assertEqual(
+                    self.refuse(f"tcp:0:interface={interface}", reusePort), reason
+                )
+
+    def test_shared(self) -> None:
+        """
+        The port can be opened again by another process that shares it, too.
+        """
+        for interface in ("127.0.0.1", r"\:\:1"):
+            reactor = self.listen(f"tcp:0:interface={interface}", True)
+            self.assertTrue(reactor.shared and reactor.listening)
+            self.assertFalse(reactor.blocking)
+
+    def test_sharedTLS(self) -> None:
+        """
+        The same holds for a port of TLS.
+        """
+        certificate = object.__new__(tls.Certificate)
+        self.patch(tls, "Certificate", lambda *_: certificate)
+        for reusePort in (False, True):
+            reactor = self.listen("ssl:0:interface=127.0.0.1", reusePort)
+            self.assertEqual(reactor.address[0], "127.0.0.1")
+            self.assertEqual(bool(reactor.shared), reusePort)
 
     def test_taken(self) -> None:
         """
@@ -164,18 +282,22 @@ class ReusePortTests(SynchronousTestCase):
             other.bind(("127.0.0.1", 0))
             other.listen()
             number = other.getsockname()[1]
-            endpoint = parseEndpoint(
-                AdoptingReactor(), f"tcp:{number}:interface=127.0.0.1", True
-            )
-            failure = self.failureResultOf(endpoint.listen(Factory()))
-        failure.trap(CannotListenError)
-        self.assertEqual(explain(failure.value), "Address already in use")
+            for reusePort in (False, True):
+                self.assertEqual(
+                    self.refuse(f"tcp:{number}:interface=127.0.0.1", reusePort),
+                    "Address already in use",
+                )
 
-    def test_otherEndpoints(self) -> None:
+    def test_unix(self) -> None:
         """
-        Endpoints of another kind listen as ever.
+        A UNIX socket is made with its mode, and no lock beside it, whatever else is
+        shared.
         """
-        reactor = Reactor()
-        endpoint = parseEndpoint(reactor, "unix:/run/poem", reusePort=True)
-        self.successResultOf(endpoint.listen(Factory()))
-        self.assertEqual(reactor.unixServers[0][0], "/run/poem")
+        path = socketPath(self.addCleanup)
+        endpoint = parseEndpoint(
+            Reactor(), f"unix:{path}:mode=640:lockfile=1:backlog=7", reusePort=True
+        )
+        port: Any = self.successResultOf(endpoint.listen(Factory()))
+        self.addCleanup(port.socket.close)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
+        self.assertEqual(os.listdir(os.path.dirname(path)), ["socket"])
