@@ -31,7 +31,7 @@ from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import parseEndpoint
-from fastpoetry.text import explain
+from fastpoetry.text import explain, printable
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0
@@ -133,7 +133,7 @@ class PoetryServer(Service):
                 "this system has no epoll or no TCP_INFO: on {description} there is no "
                 "limit, a stop cuts who is in flight, and a poem that is cut may end "
                 "as if it were whole",
-                description=self.description,
+                description=printable(self.description),
             )
 
     def startService(self) -> None:
@@ -181,7 +181,7 @@ class PoetryServer(Service):
         except OSError as error:  # a UNIX socket that is gone, or not ours to remove
             self._log.error(
                 "cannot remove the socket: {description}: {reason}",
-                description=self.description,
+                description=printable(self.description),
                 reason=error.strerror,
             )
         if acceptor is not None and acceptor.connections:
@@ -189,7 +189,7 @@ class PoetryServer(Service):
         if isinstance(self.factory, DeliveryFactory):
             self._log.info(
                 "served on {description}: {counts}",
-                description=self.description,
+                description=printable(self.description),
                 counts=self.factory.counts,
             )
         if self._acceptor is acceptor:  # or it has been started again

@@ -54,6 +54,7 @@ class UNIXPort(unix.Port):
         super().__init__(listener.getsockname(), factory, reactor=reactor)
         self._listener = listener
         self._made = _identity(self._bindPath) if isOurs else None
+        self._printable = printable(os.fsdecode(self._bindPath))
 
     def startListening(self) -> None:
         """
@@ -64,11 +65,15 @@ class UNIXPort(unix.Port):
         self._log.info(
             "{factory} starting on {path!r}",
             factory=self._getLogPrefix(self.factory),
-            path=printable(os.fsdecode(self._bindPath)),
+            path=self._printable,
         )
         self.factory.doStart()
         self.connected = True
         self.startReading()
+
+    def _logConnectionLostMsg(self) -> None:
+        # Twisted's own is lost when the path is no text.
+        self._log.info("(UNIX Port {path} Closed)", path=self._printable)
 
     def connectionLost(self, reason: Failure) -> None:
         """
