@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +30,9 @@ POEM = (ROOT / "poetry" / "ecstasy.txt").read_bytes()
 
 # So many seconds are enough on the busiest machine.
 DEADLINE = 60.0
+
+# What a server says when it listens and has a poem.
+STARTED = ("Factory starting on ", "loaded a poem from: ")
 
 # The variable by which the processes of a test are found again: a daemon is
 # nobody's child, and one that went wrong may have no pid file.
@@ -326,10 +329,12 @@ class Ground:
             raise AssertionError(f"twistd ended with {status}: {terminal!r}")
         return Server(int((self.path / pidfile).read_text()), self.path / log)
 
-    def foreground(self, command: str) -> Server:
+    def foreground(self, command: str, texts: Sequence[str] = STARTED) -> Server:
         """
-        Start a command that stays, and wait until it listens and has a poem.  Its
-        log is its standard output.
+        Start a command that stays.  Its log is its standard output.
+
+        @param texts: what to wait for in that; by default, that it listens and has a
+            poem.
         """
         log = self.path / "stdout"
         with log.open("wb") as output:
@@ -337,7 +342,7 @@ class Ground:
         assert child.stdin is not None
         child.stdin.close()
         server = Server(child.pid, log, child)
-        for text in ("Factory starting on ", "loaded a poem from: "):
+        for text in texts:
             server.waitForLog(text)
         return server
 

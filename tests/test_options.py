@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import sys
+from itertools import chain
 
 from twisted.python import usage
 from twisted.python._shellcomp import ZshArgumentsGenerator
@@ -23,8 +24,21 @@ REFUSED = {
     "port empty": (["--port", ""], "not a port number from 0 to 65535: "),
     "port in other digits": (["-p", "\u0661"], "\u0661"),
     "address empty": (["--iface", ""], "--iface is no address: ''"),
+    "second address empty": (
+        ["--iface", "::1", "--iface", ""],
+        "--iface is no address: ''",
+    ),
     "endpoint": (["--endpoint", "tcp:x"], ": tcp:x"),
     "endpoint of no kind": (["-e", "bogus:1"], ": bogus:1"),
+    "endpoint around another": (
+        ["-e", "haproxy:tcp:1"],
+        "Not an endpoint: haproxy:tcp:1 "
+        "(it sends the poem before it has read the header of HAProxy)",
+    ),
+    "endpoint not passed": (
+        ["-e", "systemd:index=0"],
+        "No such socket was passed: systemd:index=0",
+    ),
     "negative limit": (["--max-connections", "-5"], "-5"),
     "no limit": (
         ["--max-connections", "0"],
@@ -80,6 +94,36 @@ class ListenerOptionsTests(SynchronousTestCase):
         self.assertEqual(
             options.descriptions,
             [r"tcp:1:interface=\:\:1", r"tcp:2:interface=\:\:1"],
+        )
+
+    def test_interfaces(self) -> None:
+        """
+        Each port is opened on each interface, wherever these stand, and counts for one
+        listener; endpoints have none.
+        """
+        options = self.parse(
+            *["--iface", "127.0.0.1", "-p", "1", "-e", "unix:/run/poem"],
+            *["-p", "2", "--iface", "fe80::1%eth0"],
+        )
+        one, other = "interface=127.0.0.1", r"interface=fe80\:\:1%eth0"
+        self.assertEqual(
+            options.listeners,
+            [
+                [f"tcp:1:{one}", f"tcp:1:{other}"],
+                ["unix:/run/poem"],
+                [f"tcp:2:{one}", f"tcp:2:{other}"],
+            ],
+        )
+        self.assertEqual(options.descriptions, list(chain(*options.listeners)))
+
+    def test_interfacesOfTheDefault(self) -> None:
+        """
+        Without a port, that of the default is opened on each interface.
+        """
+        options = self.parse("--iface", "127.0.0.1", "--iface", "127.0.0.2")
+        self.assertEqual(
+            options.listeners,
+            [["tcp:10000:interface=127.0.0.1", "tcp:10000:interface=127.0.0.2"]],
         )
 
     def test_order(self) -> None:

@@ -27,6 +27,10 @@ REFUSED = {
     "directory": (["--poem", "/"], "Not a regular file: /"),
     "device": (["--poem", "/dev/zero"], "Not a regular file: /dev/zero"),
     "one poem too many": (["--poem", __file__], "2 poems do not go with 1 ports"),
+    "one poem too many for a port on two interfaces": (
+        ["--poem", __file__, "--iface", "::1", "--iface", "127.0.0.1"],
+        "2 poems do not go with 1 ports",
+    ),
     "listener": (["--port", "70000"], "70000"),
 }
 
@@ -75,6 +79,27 @@ class OptionsTests(SynchronousTestCase):
             [
                 (self.poem, ["unix:/run/poem"]),
                 (other, ["tcp:2:interface=localhost"]),
+            ],
+        )
+
+    def test_interfaces(self) -> None:
+        """
+        The n-th poem goes with the n-th port on all interfaces.
+        """
+        other = self.mktemp()
+        FilePath(other).setContent(b"other\n")
+        options = self.parse(
+            *["--poem", self.poem, "--port", "1", "--poem", other, "--port", "2"],
+            *["--iface", "127.0.0.1", "--iface", "127.0.0.2"],
+        )
+        self.assertEqual(
+            options.deployments,
+            [
+                (
+                    poem,
+                    [f"tcp:{port}:interface=127.0.0.{number}" for number in (1, 2)],
+                )
+                for poem, port in [(self.poem, 1), (other, 2)]
             ],
         )
 
@@ -154,6 +179,28 @@ class MakeServiceTests(SynchronousTestCase):
         source, *servers = deployment
         self.assertEqual([server.factory.source for server in servers], [source] * 2)
         self.assertTrue(all(server.reusePort for server in servers))
+
+    def test_interfaces(self) -> None:
+        """
+        A port has a server on each interface, each with one poem.
+        """
+        services = self.make(
+            *["--poem", __file__, "--poem", "/etc/passwd", "-p", "1", "-p", "2"],
+            *["--iface", "127.0.0.1", "--iface", "::1"],
+        )
+        _, *deployments = services
+        for number, deployment in enumerate(deployments, 1):
+            source, *servers = deployment
+            self.assertEqual(
+                [server.factory.source for server in servers], [source] * 2
+            )
+            self.assertEqual(
+                [server.description for server in servers],
+                [
+                    f"tcp:{number}:interface=127.0.0.1",
+                    rf"tcp:{number}:interface=\:\:1",
+                ],
+            )
 
 
 class PluginTests(SynchronousTestCase):
