@@ -124,7 +124,6 @@ class PoetryServer(Service):
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
                 self.port = None
-                port.stopReading()
                 with suppress(OSError):
                     port.connectionLost(Failure(ConnectionDone()))
                 raise ListenError(f"{explain(error)}: {self.description}") from error

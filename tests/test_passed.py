@@ -300,9 +300,12 @@ class PassedTests(SynchronousTestCase):
 
     def test_notPassed(self) -> None:
         """
-        A socket that was not passed is not listened on.
+        A socket that was not passed is not listened on, though there is one before and
+        one after those that were.
         """
-        self.passOn("poem", given=self.listenOnIP())
+        self.passOn("before", "poem", "after", given=self.listenOnIP())
+        self.patch(passed, "FIRST", passed.FIRST + 1)
+        self.patch(passed, "PASSED", ["poem"])
         for which in NOT_PASSED:
             self.assertRefused(which, "No such socket was passed")
 

@@ -194,12 +194,13 @@ class PortTests(UNIXSocketTestCase):
 
     def test_moved(self) -> None:
         """
-        The file is looked for where it was made.
+        The file is looked for where it was made; a link that leads to it stays.
         """
         port = self.listen()
         os.rename(self.path, f"{self.path}-moved")
+        os.symlink(f"{self.path}-moved", self.path)
         self.close(port)
-        self.assertEqual(os.listdir(self.directory), ["socket-moved"])
+        self.assertEqual(sorted(os.listdir(self.directory)), ["socket", "socket-moved"])
 
     def test_cannotRemove(self) -> None:
         """
