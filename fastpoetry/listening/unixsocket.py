@@ -51,10 +51,12 @@ class UNIXPort(unix.Port):
 
         @param isOurs: whether its file is to be removed when the port is closed.
         """
-        super().__init__(listener.getsockname(), factory, reactor=reactor)
+        name = listener.getsockname()
+        super().__init__(name, factory, reactor=reactor)
         self._listener = listener
-        self._made = _identity(self._bindPath) if isOurs else None
-        self._printable = printable(os.fsdecode(self._bindPath))
+        self._path = os.fsencode(name)
+        self._printable = printable(os.fsdecode(name))
+        self._made = _identity(self._path) if isOurs else None
 
     def startListening(self) -> None:
         """
@@ -82,8 +84,8 @@ class UNIXPort(unix.Port):
         @raise OSError: when it cannot be removed.
         """
         try:
-            if self._made is not None and self._made == _identity(self._bindPath):
-                os.unlink(self._bindPath)
+            if self._made is not None and self._made == _identity(self._path):
+                os.unlink(self._path)
         finally:
             tcp.Port.connectionLost(self, reason)
 
