@@ -74,10 +74,10 @@ class TLSTransport(TLSMemoryBIOProtocol):
     def makeConnection(self, transport: Any) -> None:
         # Not that of the base: it makes a set of interfaces for each connection.
         Protocol.makeConnection(self, transport)
-        self._tlsConnection = self.factory._creatorCallable(self)
         transport.bufferSize = 2 * RECORD  # nobody's records hold the others up
         timeout = self.factory.timeout
         self._deadline = transport.reactor.callLater(timeout, self._handshakeTimeout)
+        self._tlsConnection = self.factory._creatorCallable(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self._isRefused or self._peerEnded:
