@@ -72,8 +72,10 @@ class Reader:
         self.got = bytearray()
         self.end = ""
         self.hasProof = False
-        isUNIX = isinstance(address, str)
-        self.socket = socket.socket(socket.AF_UNIX if isUNIX else socket.AF_INET)
+        family = socket.AF_UNIX
+        if isinstance(address, tuple):
+            family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
+        self.socket = socket.socket(family)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         self.socket.connect(address)
         self.socket.setblocking(False)

@@ -348,6 +348,29 @@ class SystemTests(TLSBase):
         self.check("setblocking", SETBLOCKING, 2, sizes=(0,), ways=(DAWDLES,))
 
 
+class StopTests(TLSBase):
+    """
+    Who is in flight when a port is closed.
+    """
+
+    def test_stop(self) -> None:
+        """
+        A reader who has connected at the stop gets all, however far its handshake is.
+        """
+        poem = self.verses[:LONG]
+        for kind in self.kinds:
+            for turns in range(5):
+                self.ports.open(kind, poem)
+                reader = self.ports.connect(READS)
+                for _ in range(turns):
+                    self.ports.turn(reader)
+                self.assertEqual("", reader.end)
+                self.ports.close()
+                self.ports.serve(reader)
+                self.assertEqual((LONG, "clean"), (len(reader.got), reader.end))
+                self.assertEqual([], self.ports.reactor.getDelayedCalls())
+
+
 class OpenSSLTests(TLSBase):
     """
     Each call of OpenSSL, with each kind of error.
