@@ -15,7 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
+
+from OpenSSL import SSL
 
 # What a reader takes or says at a time, in bytes.
 GULP = 2**16
@@ -43,7 +45,14 @@ class Manners:
 
     @ivar saysAt: after how many bytes read it sends C{says}, in place of at once.
 
-    @ivar halfCloses: whether it half-closes when it has said what it C{says}.
+    @ivar halfCloses: whether it half-closes when it has said what it C{says}: over
+        TLS with a close_notify, and nothing else.
+
+    @ivar bareEnd: whether it half-closes below TLS, without a close_notify, then.
+
+    @ivar greetings: how many of its two parts of TLS's handshake it sends before it
+        falls silent, or leaves if it C{leavesAt} some point: 0 or 1; L{None} for
+        one who sends both.
 
     @ivar readsPerSecond: how many bytes it reads a second, at the most; 0 for one
         that reads nothing, L{None} for one that reads as it can.
@@ -63,6 +72,8 @@ class Manners:
     saysPerSecond: int = 0
     saysAt: int = 0
     halfCloses: bool = False
+    bareEnd: bool = False
+    greetings: int | None = None
     readsPerSecond: float | None = None
     leavesAt: int | None = None
     resets: bool = False
@@ -72,21 +83,20 @@ class Manners:
 
 class Reader:
     """
-    One reader.
+    One reader, by TCP.
 
-    @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end; on a UNIX
-        socket with the proof that it is all, see
-        L{fastpoetry.connection.transport.UNIXTransport}), C{"unproven"} (on a UNIX
-        socket: every byte, and no proof), C{"cut"} (a clean end too early, or other
-        bytes), on a UNIX socket C{"cut without proof"} or C{"cut, and proven"} (which
-        must not be), C{"empty"}, C{"reset"}, C{"refused"}, C{"left"} (by its own
-        will), or L{None} as long as it has not.
+    @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end), C{"cut"}
+        (a clean end too early, or other bytes), C{"empty"}, C{"reset"},
+        C{"refused"}, C{"left"} (by its own will), what else a door has, or L{None}
+        as long as it has not.
 
     @ivar connected: whether it ever was.
 
+    @ivar greeted: whether nothing but the poem is to come.
+
     @ivar got: how many bytes it has read.
 
-    @ivar isProven: whether the last of them came with the proof.
+    @ivar isServed: whether it has seen the end of a whole poem.
 
     @ivar hungUp: seconds from the attempt to connect until the other side was seen
         to have closed, though there may be something to read yet; L{None} before.
@@ -96,6 +106,8 @@ class Reader:
     @ivar lasted: seconds from the attempt to connect to the end.
     """
 
+    family = socket.AF_INET
+
     def __init__(
         self, address: Address, poems: Iterable[bytes], manners: Manners
     ) -> None:
@@ -104,16 +116,14 @@ class Reader:
         self.got = 0
         self.firstByte: float | None = None
         self.lasted: float | None = None
-        self.connected = False
-        self.isProven = False
+        self.connected = self.greeted = self.isServed = False
         self.hungUp: float | None = None
         self._address = address
-        self._isUNIX = isinstance(address, str)
         self._poems = list(poems)
         self._said = 0
         self._halfClosed = False
         self._endAt: float | None = None
-        self.socket = socket.socket(socket.AF_UNIX if self._isUNIX else socket.AF_INET)
+        self.socket = socket.socket(self.family)
         self.socket.setblocking(False)
         self.fd = self.socket.fileno()
         if manners.receiveBuffer is not None:
@@ -141,6 +151,8 @@ class Reader:
         """
         if not self.connected:
             return select.EPOLLOUT
+        if not self.greeted:
+            return select.EPOLLIN
         manners, mask = self.manners, 0
         talks = self._said < len(manners.says) and self.got >= manners.saysAt
         if talks:
@@ -165,11 +177,14 @@ class Reader:
                 # Before the answer to a connect, a send would fail with EAGAIN.
                 self.socket.getpeername()
                 self.connected = True
+            self.greeted = self.greeted or self._greet(now)
             # One that reads as it can goes on while there is something.
-            while self.outcome is None and self.got > before:
+            while self.greeted and self.outcome is None and self.got > before:
                 before = self.got
                 self._say(now)
                 self._read(now)
+        except BlockingIOError:
+            return
         except OSError as error:
             if error.errno == errno.ENOTCONN:
                 self.look(now)
@@ -197,6 +212,14 @@ class Reader:
             isReset = self.connected or code == errno.ECONNRESET
             self._finish("reset" if isReset else "refused", now)
 
+    def _greet(self, now: float) -> bool:
+        """
+        Say what has to be said before the poem.
+
+        @return: whether that is done.
+        """
+        return True
+
     def _say(self, now: float) -> None:
         manners = self.manners
         size = len(manners.says)
@@ -208,13 +231,19 @@ class Reader:
             part = manners.says[self._said : self._said + GULP]
             part = part or b"x" * min(size - self._said, GULP)
             try:
-                self._said += self.socket.send(part)
+                self._said += self._send(part)
                 self.progressAt = now
             except BlockingIOError:
                 return
         if manners.halfCloses and not self._halfClosed:
+            self._halfClose()
             self._halfClosed = True
-            self.socket.shutdown(socket.SHUT_WR)
+
+    def _send(self, data: bytes) -> int:
+        return self.socket.send(data)
+
+    def _halfClose(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
 
     def _read(self, now: float) -> None:
         manners = self.manners
@@ -246,27 +275,26 @@ class Reader:
             self.got += len(data)
         elif not any(len(poem) == self.got for poem in self._poems):
             self._finish(self._cut() if self.got else "empty", now)
-        elif self._isUNIX and not self.isProven:
-            self._finish("unproven", now)
         else:
-            self._endAt = now + manners.staysFor
-            if not manners.staysFor:
-                self._finish("whole", now)
+            self._end(now)
 
-    def _cut(self) -> str:
-        if not self._isUNIX:
-            return "cut"
-        return "cut, and proven" if self.isProven else "cut without proof"
+    def _end(self, now: float) -> None:
+        """
+        Every byte has come, and the end.
+        """
+        self.isServed = True
+        self._endAt = now + self.manners.staysFor
+        if not self.manners.staysFor:
+            self._finish("whole", now)
 
     def _receive(self, room: int) -> bytes:
-        if not self._isUNIX:
-            return self.socket.recv(room)
-        data, descriptors, _, _ = socket.recv_fds(self.socket, room, 8)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        if data:
-            self.isProven = len(descriptors) > 0
-        return data
+        return self.socket.recv(room)
+
+    def _cut(self) -> str:
+        """
+        @return: what a clean end too early is called.
+        """
+        return "cut"
 
     def _finish(self, outcome: str, now: float) -> None:
         self.outcome = outcome
@@ -287,6 +315,101 @@ class Reader:
         self.socket.close()
 
 
+class UNIXReader(Reader):
+    """
+    One reader, by a UNIX socket.  C{"whole"} is a poem with the proof that it is all
+    (see L{fastpoetry.connection.transport.UNIXTransport}), C{"unproven"} every byte
+    without it; a clean end too early is C{"cut without proof"}, or C{"cut, and
+    proven"}, which must not be.
+
+    @ivar isProven: whether the last bytes came with the proof.
+    """
+
+    family = socket.AF_UNIX
+    isProven = False
+
+    def _receive(self, room: int) -> bytes:
+        data, descriptors, _, _ = socket.recv_fds(self.socket, room, 8)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if data:
+            self.isProven = len(descriptors) > 0
+        return data
+
+    def _end(self, now: float) -> None:
+        if self.isProven:
+            super()._end(now)
+        else:
+            self._finish("unproven", now)
+
+    def _cut(self) -> str:
+        return "cut, and proven" if self.isProven else "cut without proof"
+
+
+class TLSReader(Reader):
+    """
+    One reader, by TLS.  Its clean end is a close_notify; any other is C{"reset"}.  It
+    trusts every server.
+    """
+
+    _context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    _greetings = 0
+    _connection: Any  # of pyOpenSSL, where there is one
+
+    def _greet(self, now: float) -> bool:
+        manners = self.manners
+        if self._greetings != manners.greetings:
+            if self._greetings == 0:
+                self._connection = SSL.Connection(self._context, self.socket)
+                self._connection.set_connect_state()
+            self._greetings += 1
+            self._do(self._connection.do_handshake)
+            return True
+        if manners.leavesAt is not None:
+            self._finish("left", now)
+        elif not self.socket.recv(GULP):  # it is silent, until it is let go
+            self._finish("reset", now)
+        return False
+
+    def _send(self, data: bytes) -> int:
+        sent: int = self._do(self._connection.send, data)
+        return sent
+
+    def _halfClose(self) -> None:
+        if self.manners.bareEnd:
+            super()._halfClose()
+        else:
+            self._do(self._connection.shutdown)
+
+    def _receive(self, room: int) -> bytes:
+        data: bytes = self._do(self._connection.recv, room)
+        return data
+
+    def _do(self, action: Callable[..., Any], *arguments: object) -> Any:
+        """
+        Have something done, with the results that a socket has.
+        """
+        try:
+            return action(*arguments)
+        except (SSL.WantReadError, SSL.WantWriteError):
+            raise BlockingIOError from None
+        except SSL.ZeroReturnError:  # a close_notify
+            return b""
+        except SSL.Error as error:  # an end without, for one
+            raise ConnectionResetError(errno.ECONNRESET, repr(error)) from error
+
+    def close(self, reset: bool) -> None:
+        """
+        Close the connection, with a close_notify where it is no reset.
+
+        @see: L{Reader.close}
+        """
+        if self.greeted and not (reset or self._halfClosed):
+            with contextlib.suppress(SSL.Error):
+                self._connection.shutdown()
+        super().close(reset)
+
+
 class Crowd:
     """
     Readers of one server.
@@ -298,6 +421,7 @@ class Crowd:
         self,
         address: Address,
         poems: Iterable[bytes],
+        kind: type[Reader] = Reader,
         inside: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         """
@@ -305,11 +429,14 @@ class Crowd:
 
         @param poems: what may come; a whole poem is one of them.
 
+        @param kind: what its readers are.
+
         @param inside: the network that the readers connect from.
         """
         self.address = address
         self.poems = list(poems)
         self.readers: list[Reader] = []
+        self._kind = kind
         self._inside = inside
         self._open: dict[int, Reader] = {}
         self._paced: set[Reader] = set()
@@ -327,7 +454,7 @@ class Crowd:
         """
         manners = manners or Manners()
         with self._inside():
-            new = [Reader(self.address, self.poems, manners) for _ in range(count)]
+            new = [self._kind(self.address, self.poems, manners) for _ in range(count)]
         self.readers += new
         for reader in new:
             if reader.outcome is None:

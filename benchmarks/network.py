@@ -1,5 +1,5 @@
 """
-What is between server and readers: loopback, a link with a delay, a UNIX socket.
+What is between server and readers: loopback, a link with a delay, a UNIX socket, TLS.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from benchmarks.crowd import Reader, TLSReader, UNIXReader
+
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 1, 0x1000
@@ -28,12 +30,22 @@ class Loopback:
 
     @ivar host: where the server listens.
 
+    @ivar reader: what its readers are.
+
     @ivar cut: how a reader that knows its trade sees a poem that is cut.
     """
 
     name = "loopback"
     host = "127.0.0.1"
     cut = "reset"
+    reader: type[Reader] = Reader
+
+    @property
+    def where(self) -> str:
+        """
+        What is said of something that is tried here.
+        """
+        return f"on {self.name}"
 
     @contextmanager
     def atServer(self) -> Iterator[None]:
@@ -149,10 +161,35 @@ class UNIXSockets(Loopback):
 
     name = "a UNIX socket"
     cut = "cut without proof"
+    reader = UNIXReader
 
 
 LOOPBACK = Loopback()
 UNIX = UNIXSockets()
+
+
+class TLSConnections(Loopback):
+    """
+    TLS, on another network.
+    """
+
+    reader = TLSReader
+
+    def __init__(self, network: Loopback = LOOPBACK) -> None:
+        self.name = "TLS" if network is LOOPBACK else f"TLS on {network.name}"
+        self.host = network.host
+        self.atServer = network.atServer  # type: ignore[method-assign]
+        self.atReaders = network.atReaders  # type: ignore[method-assign]
+
+    @property
+    def where(self) -> str:
+        """
+        @see: L{Loopback.where}
+        """
+        return f"over {self.name}"
+
+
+TLS = TLSConnections()
 
 
 @contextmanager

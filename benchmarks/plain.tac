@@ -1,10 +1,10 @@
 # The plain composition that everything is compared with: the whole poem in one
-# write, then loseConnection, on a TCPServer or a UNIXServer.  Its settings come by
+# write, then loseConnection, on a TCPServer, or on an endpoint.  Its settings come by
 # environment.
 
 import os
 
-from twisted.application import internet, service
+from twisted.application import internet, service, strports
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.python import log
 
@@ -41,8 +41,8 @@ poetry_service = PlainService(os.environ["PLAIN_POEM"])
 poetry_service.setServiceParent(top_service)
 
 factory = PlainFactory(poetry_service)
-if "PLAIN_SOCKET" in os.environ:
-    listening_service = internet.UNIXServer(os.environ["PLAIN_SOCKET"], factory)
+if "PLAIN_ENDPOINT" in os.environ:
+    listening_service = strports.service(os.environ["PLAIN_ENDPOINT"], factory)
 else:
     listening_service = internet.TCPServer(
         int(os.environ["PLAIN_PORT"]), factory, interface=os.environ["PLAIN_IFACE"]

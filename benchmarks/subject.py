@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.crowd import Address, Crowd
-from benchmarks.network import LOOPBACK, UNIX, Loopback
+from benchmarks.crowd import Address, Crowd, Manners
+from benchmarks.network import LOOPBACK, UNIX, Loopback, TLSConnections
 from tests.processes import Ground, Server, findCommand, quoted
 
 PLAIN = "plain"
@@ -59,7 +59,8 @@ class Subject:
 
         @return: a crowd of readers, none yet.
         """
-        return Crowd(self.address, [self.poem, *others], self.network.atReaders)
+        network, poems = self.network, [self.poem, *others]
+        return Crowd(self.address, poems, network.reader, network.atReaders)
 
     @contextmanager
     def readers(self, *others: bytes) -> Iterator[Crowd]:
@@ -124,8 +125,9 @@ class Subject:
         @return: how many descriptors it has open when nobody is connected; to be
             asked when nobody is.
         """
-        with self.connect() as reader:
-            reader.recv(1)
+        with self.readers() as crowd:
+            (reader,) = crowd.add(1, Manners(readsPerSecond=1000))
+            crowd.run(30, until=lambda: reader.got > 0)
             return self.descriptors() - 1
 
     def waitFor(self, happened: Callable[[], bool], seconds: float = 30.0) -> float:
@@ -218,15 +220,20 @@ def running(
         path = ground.write("poem.txt", poem)
         ground.path.chmod(0o777)  # for whom --uid names, too
         command = f"{quoted(findCommand('twistd'))} -n {prefix}"
+        endpoint = None
+        if network is UNIX:
+            endpoint = f"unix:{socketPath(ground)}"
+        elif isinstance(network, TLSConnections):
+            endpoint = f"{ground.makeCertificate(port)}:interface={network.host}"
         if kind == OURS:
             where = f"--port {port} --iface {network.host}"
-            if network is UNIX:
-                where = f"--endpoint unix:{socketPath(ground)}"
+            if endpoint is not None:
+                where = f"--endpoint {endpoint}"
             command += f" fastpoetry --poem {path} {where} {options}"
         else:
             settings = plainSettings(path, network.host, port)
-            if network is UNIX:
-                settings["PLAIN_SOCKET"] = str(socketPath(ground))
+            if endpoint is not None:
+                settings["PLAIN_ENDPOINT"] = endpoint
             words = " ".join(f"{name}={value}" for name, value in settings.items())
             command = f"env {words} {command} -y {quoted(PLAIN_TAC)}"
         if descriptors is not None:

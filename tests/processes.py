@@ -297,18 +297,25 @@ class Ground:
             output.seek(0)
             return child.wait(), output.read()
 
-    def makeCertificate(self) -> str:
+    def makeCertificate(self, port: int = 0) -> str:
         """
-        Make a key, and a certificate for C{localhost} that nobody has signed.
+        Make a key on the curve P-256, and a certificate for C{localhost} that nobody
+        has signed.
 
-        @return: the description of an endpoint with them, on a port that the system
-            chooses; the certificate is in F{cert.pem}.
+        @param port: for the endpoint; by default one that the system chooses.
+
+        @return: the description of an endpoint with them; the certificate is in
+            F{cert.pem}, and no other file has a name like that: clients can be told
+            to trust what is in the directory.
         """
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost"
-        status, output = self.run(f"{command} -keyout key.pem -out cert.pem")
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+            "-subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        )
+        status, output = self.run(f"{command} -keyout key -out cert.pem")
         if status != 0:
             raise AssertionError(f"openssl ended with {status}: {output!r}")
-        return "ssl:0:privateKey=key.pem:certKey=cert.pem"
+        return f"ssl:{port}:privateKey=key:certKey=cert.pem"
 
     def daemon(
         self,
