@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.network import LOOPBACK, UNIX, Link, Loopback
+from benchmarks.network import LOOPBACK, TLS, UNIX, Link, Loopback
 from benchmarks.subject import KINDS, OURS
 
 # A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
@@ -52,20 +52,20 @@ class Scale:
     @property
     def doors(self) -> list[Loopback]:
         """
-        All TCP networks, and UNIX sockets.
+        All TCP networks, UNIX sockets, and TLS.
         """
-        return [*self.networks, UNIX]
+        return [*self.networks, UNIX, TLS]
 
 
-# TCP and UNIX sockets on this machine.
-DOORS = [LOOPBACK, UNIX]
+# TCP, UNIX sockets and TLS on this machine.
+DOORS = [LOOPBACK, UNIX, TLS]
 
 
 def tries(count: int, networks: list[Loopback]) -> str:
     """
     @return: that so many are tried on each of these networks.
     """
-    return "; ".join(f"{count:,} on {network.name}" for network in networks)
+    return "; ".join(f"{count:,} {network.where}" for network in networks)
 
 
 def together(
@@ -90,8 +90,13 @@ def together(
         kept = kept and isKept
     if len(where) == 1:
         return next(iter(where)), kept
-    named = (f"{' and '.join(names)}: {said}" for said, names in where.items())
+    named = (f"{_list(names)}: {said}" for said, names in where.items())
     return "; ".join(named), kept
+
+
+def _list(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def compare(measure: Callable[[str], tuple[str, bool]]) -> tuple[dict[str, str], bool]:

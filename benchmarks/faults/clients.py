@@ -5,53 +5,81 @@ Ordinary commands that say something, and what they say when a poem is cut.
 from __future__ import annotations
 
 import shlex
-import shutil
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from typing import TypeVar
+from unittest import SkipTest
 
 from benchmarks.faults import BIG, Scale, compare
-from benchmarks.network import LOOPBACK, UNIX, Loopback
+from benchmarks.network import LOOPBACK, TLS, UNIX, Loopback
 from benchmarks.subject import Subject, running
 from benchmarks.table import Row
-from tests.processes import findCommand
+from tests.processes import findCommand, quoted
 
-# What is run, with "hi" and a newline piped into it; what its status has to be.
+# What is run by network, with "hi" and a newline piped into it; what its status has to
+# be.
 COMMANDS = {
-    "nc.openbsd {host} {port}": 0,
-    "nc.openbsd -N {host} {port}": 0,
-    "nc.traditional {host} {port}": 0,
-    "nc.traditional -q 20 {host} {port}": 0,
-    "ncat {host} {port}": 0,
-    # By itself, it waits half a second for the rest when its input has ended.
-    "socat -t 20 - TCP:{host}:{port}": 0,
-    "curl -sS telnet://{host}:{port}": 0,
-    "curl -sS --http0.9 http://{host}:{port}/": 0,
-    "curl -sS http://{host}:{port}/": 1,  # its own complaint: no HTTP
-    "bash -c 'exec 3<>/dev/tcp/{host}/{port}; cat >&3; cat <&3'": 0,
-    "nc.openbsd -U {path}": 0,
-    "nc.openbsd -N -U {path}": 0,
-    "ncat -U {path}": 0,
-    "socat -t 20 - UNIX-CONNECT:{path}": 0,
-    "curl -sS --http0.9 --unix-socket {path} http://localhost/": 0,
+    LOOPBACK: {
+        "nc.openbsd {host} {port}": 0,
+        "nc.openbsd -N {host} {port}": 0,
+        "nc.traditional {host} {port}": 0,
+        "nc.traditional -q 20 {host} {port}": 0,
+        "ncat {host} {port}": 0,
+        # By itself, it waits half a second for the rest when its input has ended.
+        "socat -t 20 - TCP:{host}:{port}": 0,
+        "curl -sS telnet://{host}:{port}": 0,
+        "curl -sS --http0.9 http://{host}:{port}/": 0,
+        "curl -sS http://{host}:{port}/": 1,  # its own complaint: no HTTP
+        "bash -c 'exec 3<>/dev/tcp/{host}/{port}; cat >&3; cat <&3'": 0,
+    },
+    UNIX: {
+        "nc.openbsd -U {path}": 0,
+        "nc.openbsd -N -U {path}": 0,
+        "ncat -U {path}": 0,
+        "socat -t 20 - UNIX-CONNECT:{path}": 0,
+        "curl -sS --http0.9 --unix-socket {path} http://localhost/": 0,
+    },
+    TLS: {
+        "ncat --ssl {host} {port}": 0,
+        "ncat --ssl --recv-only {host} {port}": 0,
+        "socat -t 20 - OPENSSL:{host}:{port},verify=0": 0,
+        "openssl s_client -quiet -connect {host}:{port}": 0,
+        "curl -sS -k --http0.9 https://{host}:{port}/": 0,
+        "curl -sS -k --http0.9 --no-alpn https://{host}:{port}/": 0,
+        "get-poetry tls:localhost:{port}:trustRoots={path}": 0,
+    },
 }
 
 # What is run while its poem is cut, and whether it has to find out.
 CUT = {
-    "get-poetry {host}:{port}": True,
-    "ncat {host} {port}": True,
-    "curl -sS telnet://{host}:{port}": True,
-    "nc.openbsd {host} {port}": False,
-    "socat -t 20 - TCP:{host}:{port}": False,
-    "get-poetry unix:{path}": True,
-    "ncat -U {path}": False,
-    "curl -sS --http0.9 --unix-socket {path} http://localhost/": False,
-    "nc.openbsd -U {path}": False,
-    "socat -t 20 - UNIX-CONNECT:{path}": False,
+    LOOPBACK: {
+        "get-poetry {host}:{port}": True,
+        "ncat {host} {port}": True,
+        "curl -sS telnet://{host}:{port}": True,
+        "nc.openbsd {host} {port}": False,
+        "socat -t 20 - TCP:{host}:{port}": False,
+    },
+    UNIX: {
+        "get-poetry unix:{path}": True,
+        "ncat -U {path}": False,
+        "curl -sS --http0.9 --unix-socket {path} http://localhost/": False,
+        "nc.openbsd -U {path}": False,
+        "socat -t 20 - UNIX-CONNECT:{path}": False,
+    },
+    TLS: {
+        "get-poetry tls:localhost:{port}:trustRoots={path}": True,
+        "curl -sS -k --http0.9 --no-alpn https://{host}:{port}/": True,
+        "ncat --ssl {host} {port}": True,
+        "socat -t 20 - OPENSSL:{host}:{port},verify=0": False,
+        "openssl s_client -quiet -connect {host}:{port}": True,
+    },
 }
 SHOWN = {"host": "HOST", "port": "PORT", "path": "PATH"}
+
+T = TypeVar("T")
 
 
 def rows(scale: Scale) -> Iterator[Row]:
@@ -59,41 +87,54 @@ def rows(scale: Scale) -> Iterator[Row]:
     A poem of 5 MB, ten times each.
     """
     tries = scale.count(10)
-    for command, status in COMMANDS.items():
-        name = command.split()[0]
-        if shutil.which(name) is None:
-            yield Row(f"`echo hi \\| {name}`", "not installed", {})
-            continue
-        measure = partial(_try, tries, command, status)
+    for network, command, status in _flat(COMMANDS):
         shown = f"`echo hi \\| {command.format_map(SHOWN)}`"
+        if _isMissing(command):
+            yield Row(shown, "not installed", {})
+            continue
+        measure = partial(_try, tries, network, command, status)
         yield Row(shown, f"{tries}", *compare(measure))
-    for command, findsOut in CUT.items():
-        if shutil.which(command.split()[0]) is None and "get-poetry" not in command:
+    for network, command, findsOut in _flat(CUT):
+        if _isMissing(command):
             continue
         fault = f"SIGKILL in the middle of `{command.format_map(SHOWN)}`"
-        yield Row(fault, "1", *compare(partial(_cut, command, findsOut)))
+        yield Row(fault, "1", *compare(partial(_cut, network, command, findsOut)))
 
 
-def _networkOf(command: str) -> Loopback:
-    return UNIX if "{path}" in command else LOOPBACK
+def _flat(commands: dict[Loopback, dict[str, T]]) -> Iterator[tuple[Loopback, str, T]]:
+    for network, some in commands.items():
+        for command, wanted in some.items():
+            yield network, command, wanted
+
+
+def _isMissing(command: str) -> bool:
+    try:
+        findCommand(command.split()[0])
+    except (SkipTest, AssertionError):
+        return True
+    return False
 
 
 def _words(subject: Subject, command: str) -> str:
+    name, _, rest = command.partition(" ")
     address = subject.address
     if isinstance(address, str):
-        return command.format(path=address)
-    host, port = address
-    return command.format(host=host, port=port)
+        rest = rest.format(path=address)
+    else:
+        host, port = address
+        rest = rest.format(host=host, port=port, path=subject.ground.path)
+    return f"{quoted(findCommand(name))} {rest}"
 
 
-def _cut(command: str, findsOut: bool, kind: str) -> tuple[str, bool]:
+def _cut(
+    network: Loopback, command: str, findsOut: bool, kind: str
+) -> tuple[str, bool]:
     """
     Let a command fetch more than can be fetched until the server has gone.
     """
     poem = 40 * BIG
-    with running(kind, poem, network=_networkOf(command)) as subject:
+    with running(kind, poem, network=network) as subject:
         words = shlex.split(_words(subject, command))
-        words[0] = findCommand(words[0])
         with subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
@@ -102,18 +143,23 @@ def _cut(command: str, findsOut: bool, kind: str) -> tuple[str, bool]:
         ) as child:
             assert child.stdin is not None and child.stdout is not None
             subject.waitForNamed(1)
+            size = 0
+            if not command.startswith("get-poetry"):  # which prints it in the end
+                size = len(child.stdout.read(1))
             subject.server.signal(signal.SIGKILL)
             subject.server.waitForEnd()
             child.stdin.close()
-            size = len(child.stdout.read())
+            size += len(child.stdout.read())
             status = child.wait()
     what = "whole" if size == len(poem) else "a part" if size else "nothing"
     kept = size < len(poem) and not (findsOut and status == 0)
     return f"{what}, status {status}", kept
 
 
-def _try(tries: int, command: str, status: int, kind: str) -> tuple[str, bool]:
-    with running(kind, BIG, network=_networkOf(command)) as subject:
+def _try(
+    tries: int, network: Loopback, command: str, status: int, kind: str
+) -> tuple[str, bool]:
+    with running(kind, BIG, network=network) as subject:
         found = Counter(_run(subject, command) for _ in range(tries))
     wanted = "whole, status 0" if status == 0 else f"nothing, status {status}"
     said = (f"{count} {outcome}" for outcome, count in found.most_common())
@@ -121,11 +167,10 @@ def _try(tries: int, command: str, status: int, kind: str) -> tuple[str, bool]:
 
 
 def _run(subject: Subject, command: str) -> str:
+    words = f"exec {_words(subject, command)} 2>/dev/null"  # without complaints
     try:
-        status, output = subject.ground.run(_words(subject, command), says=b"hi\n")
+        status, output = subject.ground.run(f"sh -c {quoted(words)}", says=b"hi\n")
     except AssertionError:
         return "without an end"
-    what = "whole" if output == subject.poem else "cut"
-    if len(output) < 200:  # a complaint
-        what = "nothing"
+    what = "whole" if output == subject.poem else "cut" if output else "nothing"
     return f"{what}, status {status}"

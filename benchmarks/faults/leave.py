@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmarks.crowd import Manners
 from benchmarks.faults import BIG, DOORS, Scale, compare, together, tries
-from benchmarks.network import LOOPBACK, Loopback
+from benchmarks.network import TLS, UNIX, Loopback
 from benchmarks.subject import running
 from benchmarks.table import Row
 
@@ -23,6 +23,14 @@ WAYS = {
         halfCloses=True, leavesAt=100_000, resets=True
     ),
 }
+
+# What only those can do who come by TLS.
+IN_HANDSHAKE = {
+    "closes before its handshake": Manners(leavesAt=0, greetings=0),
+    "resets before its handshake": Manners(leavesAt=0, greetings=0, resets=True),
+    "closes in its handshake": Manners(leavesAt=0, greetings=1),
+    "resets in its handshake": Manners(leavesAt=0, greetings=1, resets=True),
+}
 AT_ONCE = 20  # so that it is no burst
 
 
@@ -31,8 +39,10 @@ def rows(scale: Scale) -> Iterator[Row]:
     A poem of 5 MB; on a UNIX socket there is no reset.
     """
     rounds = scale.count(10)
-    for way, manners in WAYS.items():
-        networks = [LOOPBACK] if manners.resets else DOORS
+    for way, manners in {**WAYS, **IN_HANDSHAKE}.items():
+        networks: list[Loopback] = [TLS]
+        if way in WAYS:
+            networks = [n for n in DOORS if n is not UNIX or not manners.resets]
         measure = partial(together, partial(_leave, rounds, manners), networks)
         tried = tries(rounds * AT_ONCE, networks)
         yield Row(f"a reader {way}", tried, *compare(measure))

@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmarks.crowd import Manners
 from benchmarks.faults import BIG, Scale, compare, together, tries
-from benchmarks.network import Loopback
+from benchmarks.network import TLS, Loopback
 from benchmarks.subject import running
 from benchmarks.table import Row, say
 
@@ -32,15 +32,26 @@ WAYS = {
     "sends 8 MB before it reads": Manners(says=b"x" * 8_000_000, saysFirst=True),
 }
 
+# Over TLS, who half-closes sends a close_notify.  Some end the connection below.
+BARE = {
+    "half-closes without close_notify, then reads": Manners(
+        halfCloses=True, bareEnd=True, readsPerSecond=PACE
+    ),
+    "sends 64 KiB and half-closes without close_notify": Manners(
+        says=b"x" * 2**16, halfCloses=True, bareEnd=True, readsPerSecond=PACE
+    ),
+}
+
 
 def rows(scale: Scale) -> Iterator[Row]:
     """
     A poem of 5 MB, read at 8 MB/s.
     """
-    for way, manners in WAYS.items():
+    for way, manners in {**WAYS, **BARE}.items():
         count = scale.count(20 if manners.saysFirst else 50)
-        measure = partial(together, partial(_talk, count, manners), scale.doors)
-        tried = tries(count, scale.doors)
+        doors: list[Loopback] = [TLS] if manners.bareEnd else scale.doors
+        measure = partial(together, partial(_talk, count, manners), doors)
+        tried = tries(count, doors)
         yield Row(f"a reader {way}", tried, *compare(measure))
 
 
