@@ -16,13 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.crowd import Crowd, Manners
 from benchmarks.faults import BIG, DOORS, SMALL, handover, leave, talk
-from benchmarks.network import LOOPBACK, Loopback
+from benchmarks.network import LOOPBACK, TLS, Loopback
 from benchmarks.subject import OURS, Subject, running
 from tests.processes import DEADLINE
 
 BACKWARDS = BIG[::-1]
 SLOW = Manners(readsPerSecond=4_000_000)
 STALLED = Manners(readsPerSecond=0)
+
+# Where a cut is a reset.
+RESETTING = [LOOPBACK, TLS]
 
 
 def burst() -> int:
@@ -69,13 +72,21 @@ class FaultTests(SynchronousTestCase):
         crowd.run(DEADLINE)
         self.assertEqual(counts, dict(crowd.outcomes()))
 
-    def connect(self, crowd: Crowd, count: int, manners: Manners) -> None:
+    def connect(
+        self, crowd: Crowd, count: int, manners: Manners, inQueue: bool = False
+    ) -> None:
         """
         Have readers connect, and wait until they are.
+
+        @param inQueue: whether nobody lets them in, and over TLS greets them.
         """
         readers = crowd.add(count, manners)
-        crowd.run(DEADLINE, until=lambda: all(reader.connected for reader in readers))
-        self.assertTrue(all(reader.connected for reader in readers))
+
+        def areConnected() -> bool:
+            return all(one.connected if inQueue else one.greeted for one in readers)
+
+        crowd.run(DEADLINE, until=areConnected)
+        self.assertTrue(areConnected())
 
     def assertStops(self, subject: Subject) -> None:
         """
@@ -84,6 +95,15 @@ class FaultTests(SynchronousTestCase):
         subject.server.waitForEnd()
         self.assertEqual([], subject.flaws())
 
+    def assertLetsGo(self, subject: Subject, idle: int) -> None:
+        """
+        Assert that a server lets everybody go.
+
+        @param idle: how many descriptors it has then.
+        """
+        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
+        self.assertEqual(idle, subject.descriptors())
+
     def test_talkers(self) -> None:
         """
         A reader who says something, whenever, gets the whole poem; on a UNIX socket
@@ -91,23 +111,27 @@ class FaultTests(SynchronousTestCase):
         """
         for network in DOORS:
             crowd = self.crowd(self.start(network=network))
-            for manners in talk.WAYS.values():
+            ways = {**talk.WAYS, **(talk.BARE if network is TLS else {})}
+            for manners in ways.values():
                 crowd.add(3, manners)
-            self.assertOutcomes(crowd, whole=3 * len(talk.WAYS))
+            self.assertOutcomes(crowd, whole=3 * len(ways))
 
     def test_stalled(self) -> None:
         """
-        A reader who takes nothing costs less than 4 KiB, and nobody a poem.
+        A reader who takes nothing costs less than 4 KiB, or 64 over TLS, and nobody a
+        poem.
         """
-        subject = self.start()
-        self.assertEqual({"whole": 1}, self.fetch(subject, 1))
-        before, count = subject.memory(), 500
-        stalled = self.crowd(subject)
-        self.connect(stalled, count, STALLED)
-        subject.waitForNamed(count + 1)
-        self.assertLess(subject.memory() - before, 4 * count)
-        self.assertEqual({"whole": 10}, self.fetch(subject, 10))
-        self.assertEqual({"never served": count}, dict(stalled.outcomes()))
+        for network, most in ((LOOPBACK, 4), (TLS, 64)):
+            subject = self.start(network=network)
+            self.assertEqual({"whole": 1}, self.fetch(subject, 1))
+            before, count = subject.memory(), 500
+            stalled = self.crowd(subject)
+            for _ in range(count // 50):  # many handshakes at once need more
+                self.connect(stalled, 50, STALLED)
+            subject.waitForNamed(count + 1)
+            self.assertLess(subject.memory() - before, most * count)
+            self.assertEqual({"whole": 10}, self.fetch(subject, 10))
+            self.assertEqual({"never served": count}, dict(stalled.outcomes()))
 
     def fetch(self, subject: Subject, count: int) -> dict[str, int]:
         """
@@ -125,44 +149,58 @@ class FaultTests(SynchronousTestCase):
         A reader who takes nothing for the timeout is reset, and named in the
         log; one who takes little all the time has its poem.
         """
-        subject = self.start("--timeout 4")
-        stalled, slow = self.crowd(subject), self.crowd(subject)
-        stalled.add(20, STALLED)
-        (reader,) = slow.add(1, Manners(readsPerSecond=20_000, receiveBuffer=4096))
-        slow.run(DEADLINE, until=lambda: reader.got > 120_000)  # after 6 seconds
-        reader.manners.readsPerSecond = None
-        self.assertOutcomes(slow, whole=1)
-        self.assertOutcomes(stalled, reset=20)
-        self.assertEqual(20, subject.server.log.count("gave up on 127.0.0.1:"))
+        for network in RESETTING:
+            subject = self.start("--timeout 4", network=network)
+            stalled, slow = self.crowd(subject), self.crowd(subject)
+            self.connect(stalled, 20, STALLED)
+            (reader,) = slow.add(1, Manners(readsPerSecond=20_000, receiveBuffer=4096))
+            # After 6 seconds.
+            slow.run(DEADLINE, until=lambda r=reader: r.got > 120_000)  # type: ignore[misc]
+            reader.manners.readsPerSecond = None
+            self.assertOutcomes(slow, whole=1)
+            self.assertOutcomes(stalled, reset=20)
+            # Who is reset may see that before the line is written.
+            subject.waitFor(lambda s=subject: s.named("took nothing") >= 20, DEADLINE)  # type: ignore[misc]
+            self.assertEqual(20, subject.named("took nothing"))
+
+    def test_silentInHandshake(self) -> None:
+        """
+        A reader who falls silent before the end of its handshake is let go, too.
+        """
+        crowd = self.crowd(self.start("--timeout 1", network=TLS))
+        for greetings in (0, 1):
+            crowd.add(5, Manners(greetings=greetings))
+        self.assertOutcomes(crowd, reset=10)
 
     def test_leavers(self) -> None:
         """
         Readers who leave, at any point and in any way, leave nothing behind but
         two lines each in the log.
         """
-        subject = self.start()
-        idle, crowd = subject.idleDescriptors(), self.crowd(subject)
-        for manners in leave.WAYS.values():
-            crowd.add(20, manners)
-        self.assertOutcomes(crowd, left=20 * len(leave.WAYS))
-        self.assertEqual({"whole": 1}, self.fetch(subject, 1))
-        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
-        self.assertEqual(idle, subject.descriptors())
-        lines = subject.server.log.count(" 127.0.0.1:")
-        self.assertLessEqual(lines, 2 * (20 * len(leave.WAYS) + 2))
-        self.assertEqual([], subject.flaws())
+        for network in RESETTING:
+            subject = self.start(network=network)
+            idle, crowd = subject.idleDescriptors(), self.crowd(subject)
+            ways = {**leave.WAYS, **(leave.IN_HANDSHAKE if network is TLS else {})}
+            for manners in ways.values():
+                crowd.add(20, manners)
+            self.assertOutcomes(crowd, left=20 * len(ways))
+            self.assertEqual({"whole": 1}, self.fetch(subject, 1))
+            self.assertLetsGo(subject, idle)
+            lines = subject.server.log.count(" 127.0.0.1:")
+            self.assertLessEqual(lines, 2 * (20 * len(ways) + 2))
+            self.assertEqual([], subject.flaws())
 
     def test_neverCloses(self) -> None:
         """
-        A reader who has the poem and never closes is let go.
+        A reader who has the poem and never closes is let go, whatever the timeout.
         """
-        subject = self.start()
-        idle, crowd = subject.idleDescriptors(), self.crowd(subject)
-        crowd.add(1, Manners(staysFor=2 * DEADLINE))
-        crowd.run(DEADLINE, until=lambda: crowd.readers[0].got == len(BIG))
-        self.assertGreater(subject.descriptors(), idle)
-        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
-        self.assertEqual(idle, subject.descriptors())
+        for network in RESETTING:
+            subject = self.start("--timeout 999", network=network)
+            idle, crowd = subject.idleDescriptors(), self.crowd(subject)
+            (reader,) = crowd.add(1, Manners(staysFor=2 * DEADLINE))
+            crowd.run(DEADLINE, until=lambda r=reader: r.isServed)  # type: ignore[misc]
+            self.assertTrue(reader.isServed)
+            self.assertLetsGo(subject, idle)
 
     def test_descriptors(self) -> None:
         """
@@ -185,15 +223,15 @@ class FaultTests(SynchronousTestCase):
     def test_burst(self) -> None:
         """
         Of 2,000 readers who come while the server does something else, each is
-        served; of fewer, where so many cannot come at once.
+        served; of fewer, where so many cannot come at once, and over TLS.
         """
-        count = burst()
-        subject = self.start(poem=SMALL)
-        crowd = self.crowd(subject)
-        subject.server.signal(signal.SIGSTOP)
-        self.connect(crowd, count, Manners())
-        subject.server.signal(signal.SIGCONT)
-        self.assertOutcomes(crowd, whole=count)
+        for network, count in ((LOOPBACK, burst()), (TLS, burst() // 4)):
+            subject = self.start(poem=SMALL, network=network)
+            crowd = self.crowd(subject)
+            subject.server.signal(signal.SIGSTOP)
+            self.connect(crowd, count, Manners(), inQueue=True)
+            subject.server.signal(signal.SIGCONT)
+            self.assertOutcomes(crowd, whole=count)
 
     def test_stop(self) -> None:
         """
@@ -206,7 +244,7 @@ class FaultTests(SynchronousTestCase):
             self.connect(crowd, 20, SLOW)
             subject.waitForNamed(20)
             subject.server.signal(signal.SIGSTOP)
-            self.connect(crowd, 20, SLOW)
+            self.connect(crowd, 20, SLOW, inQueue=True)
             subject.server.signal(number)
             subject.server.signal(signal.SIGCONT)
             self.assertOutcomes(crowd, whole=40)
@@ -233,21 +271,27 @@ class FaultTests(SynchronousTestCase):
         While the poem is replaced again and again, each reader has one or the
         other, never parts of both.
         """
-        subject = self.start()
-        crowd = self.crowd(subject, BACKWARDS)
-        for number in range(20):
-            crowd.add(8, Manners(readsPerSecond=20_000_000))
-            poem = BIG if number % 2 else BACKWARDS
-            new = subject.ground.write("new.txt", poem)
-            new.replace(subject.ground.path / "poem.txt")
-            subject.server.signal(signal.SIGHUP)
-            loaded = number + 2
-            crowd.run(
-                DEADLINE,
-                until=lambda n=loaded: subject.server.log.count("loaded a") == n,  # type: ignore[misc]
-            )
-        self.assertOutcomes(crowd, whole=160)
-        self.assertEqual([], subject.flaws())
+        for network in RESETTING:
+            subject = self.start(network=network)
+            crowd = self.crowd(subject, BACKWARDS)
+            for number in range(20):
+                crowd.add(8, Manners(readsPerSecond=20_000_000))
+                poem = BIG if number % 2 else BACKWARDS
+                new = subject.ground.write("new.txt", poem)
+                new.replace(subject.ground.path / "poem.txt")
+                subject.server.signal(signal.SIGHUP)
+                self.runUntilLoaded(crowd, subject, number + 2)
+            self.assertOutcomes(crowd, whole=160)
+            self.assertEqual([], subject.flaws())
+
+    def runUntilLoaded(self, crowd: Crowd, subject: Subject, times: int) -> None:
+        """
+        Let readers read until a server has loaded its poem so many times.
+        """
+        crowd.run(
+            DEADLINE,
+            until=lambda: subject.server.log.count("loaded a poem") == times,
+        )
 
     @skipIf(
         shutil.which("systemd-socket-activate") is None,
