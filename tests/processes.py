@@ -32,7 +32,7 @@ POEM = (ROOT / "poetry" / "ecstasy.txt").read_bytes()
 DEADLINE = 60.0
 
 # What a server says when it listens and has a poem.
-STARTED = ("Factory starting on ", "loaded a poem from: ")
+STARTED = (" starting on ", "loaded a poem from: ")
 
 # The variable by which the processes of a test are found again: a daemon is
 # nobody's child, and one that went wrong may have no pid file.
