@@ -3,19 +3,20 @@ TLS as a delivery wants it: a protocol begins when the handshake is done, all th
 wrote comes before C{close_notify}, and half a close is what it is on TCP
 (U{RFC 8446, 6.1<https://www.rfc-editor.org/rfc/rfc8446#section-6.1>}).
 
-Of what Twisted does not document this leans on C{_tlsConnection}, C{_handshakeDone},
-C{_creatorCallable} and C{_isSendBufferFull}; F{tests/test_tls.py} holds each.
+Of what Twisted does not document this leans on C{_tlsConnection}, C{_handshakeDone} and
+C{_reason}; F{tests/test_tls.py} holds each.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPullProducer,
+    IPushProducer,
     ISSLTransport,
 )
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -37,23 +38,17 @@ MAX_BARREN = 2**16
 @implementer(IPullProducer)
 class _LongWrite:
     """
-    Encrypts the next record when the kernel has taken the one before.
+    Has the next record encrypted when the kernel has taken the one before.
     """
 
-    def __init__(self, tls: TLSTransport, data: bytes) -> None:
-        self._tls, self._data = tls, memoryview(data)
-
-    def resumeProducing(self) -> None:
-        record, self._data = self._data[:RECORD], self._data[RECORD:]
-        self._tls.writeRecord(record)
-        if not self._data:
-            self._tls.unregisterProducer()
+    def __init__(self, writeRecord: Callable[[], None]) -> None:
+        self.resumeProducing = writeRecord
 
     def stopProducing(self) -> None:
         pass
 
 
-@implementer(ISSLTransport, IHalfCloseableProtocol)
+@implementer(ISSLTransport, IPushProducer, IHalfCloseableProtocol)
 class TLSTransport(TLSMemoryBIOProtocol):
     """
     A TLS connection over a TCP transport.
@@ -68,8 +63,10 @@ class TLSTransport(TLSMemoryBIOProtocol):
     wrappedProtocol: Any
     _tlsConnection: Any
     overhead = 0
-    _isRefused = _peerEnded = _halfCloses = _hasEnded = False
-    _barren = 0
+    _peerEnded = _halfCloses = _hasEnded = False
+    _barren = _answered = 0
+    _rest = memoryview(b"")  # of what was written
+    _why = ""  # there is no TLS
 
     def makeConnection(self, transport: Any) -> None:
         # Not that of the base: it makes a set of interfaces for each connection.
@@ -77,10 +74,11 @@ class TLSTransport(TLSMemoryBIOProtocol):
         transport.bufferSize = 2 * RECORD  # nobody's records hold the others up
         timeout = self.factory.timeout
         self._deadline = transport.reactor.callLater(timeout, self._handshakeTimeout)
-        self._tlsConnection = self.factory._creatorCallable(self)
+        self._tlsConnection = self.factory.creator.serverConnectionForTLS(self)
+        self._tlsConnection.set_accept_state()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._isRefused or self._peerEnded:
+        if self._peerEnded:
             return
         self._barren += len(data)
         self._tlsConnection.bio_write(data)
@@ -95,8 +93,8 @@ class TLSTransport(TLSMemoryBIOProtocol):
                 self._barren = 0
                 self.wrappedProtocol.dataReceived(received)
         except WantReadError:
-            self._flushSendBIO()
-            if self._barren > MAX_BARREN or self.transport._isSendBufferFull():
+            self._answered += self._flushSendBIO()
+            if max(self._barren, self._answered) > MAX_BARREN:
                 self._fail("it sends nothing but TLS")
         except ZeroReturnError:
             self._peerEnds(CONNECTION_DONE)
@@ -104,40 +102,38 @@ class TLSTransport(TLSMemoryBIOProtocol):
             self._fail(explain(error))
 
     def _handshakeTimeout(self) -> None:
-        self._refuse(f"it takes longer than {self.factory.timeout} seconds")
+        self._why = self._why or f"it takes longer than {self.factory.timeout} seconds"
         self.transport.abortConnection()
-
-    def _refuse(self, reason: str) -> None:
-        if not self._isRefused:
-            self._isRefused = True
-            peer = peerName(self.transport.getPeer())
-            self._log.info("no TLS with {peer}: {reason}", peer=peer, reason=reason)
 
     def _fail(self, reason: str) -> None:
         if self._handshakeDone:
-            self.transport.abortConnection()
+            self.abortConnection()
         else:
-            self._refuse(reason)
-            self._flushSendBIO()  # an alert that says why
+            self._why = reason
+            self._flushSendBIO()  # an alert that says it, too
             self.transport.loseConnection()
 
     def _peerEnds(self, how: Exception) -> None:
-        self._peerEnded = True
-        self.transport.stopReading()
-        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
-            self.wrappedProtocol.readConnectionLost()
-        else:
-            self._reason = Failure(how)
-            self.loseConnection()
+        if not self._handshakeDone:
+            self.transport.loseConnection()
+        elif not self._peerEnded:
+            self._peerEnded = True
+            self.transport.stopReading()
+            if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+                self.wrappedProtocol.readConnectionLost()
+            else:
+                self._reason = Failure(how)
+                producer = self._producing()
+                if producer is not None:  # nothing else may ever end it
+                    self.transport.unregisterProducer()
+                    producer.stopProducing()
+                self.loseConnection()
 
     def readConnectionLost(self) -> None:
         """
         The peer has ended TCP, be it without C{close_notify}.
         """
-        if not self._handshakeDone:
-            self.transport.loseConnection()
-        elif not self._peerEnded:
-            self._peerEnds(CONNECTION_LOST)
+        self._peerEnds(CONNECTION_LOST)
 
     def writeConnectionLost(self) -> None:
         """
@@ -149,49 +145,82 @@ class TLSTransport(TLSMemoryBIOProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._deadline.active():
             self._deadline.cancel()
-        self.connected, self._tlsConnection = 0, None
+        self.connected, self._tlsConnection, self._rest = 0, None, memoryview(b"")
         protocol, self.wrappedProtocol = self.wrappedProtocol, None
         if self._handshakeDone:
             protocol.connectionLost(self._reason or reason)
         else:
-            self._refuse("it left")
+            peer, why = peerName(self.transport.getPeer()), self._why or "it left"
+            self._log.info("no TLS with {peer}: {why}", peer=peer, why=why)
 
-    def writeRecord(self, data: bytes | memoryview) -> None:
-        """
-        @param data: no more than a L{RECORD}, which is sent, and nothing kept.
-        """
-        self._tlsConnection.send(data)
-        self.overhead -= len(data)
-        self._flushSendBIO()
-
-    def _flushSendBIO(self) -> None:
+    def _flushSendBIO(self) -> int:
         # That of the base does not count.
-        with suppress(WantReadError):  # there is nothing
+        try:
             data = self._tlsConnection.bio_read(4 * RECORD)
-            self.overhead += len(data)
-            self.transport.write(data)
+        except WantReadError:  # there is nothing
+            return 0
+        self.overhead += len(data)
+        # Not write, which keeps what it is given first apart from what follows.
+        self.transport.writeSequence([data])
+        return len(data)
+
+    def _say(self, step: Callable[..., int], *arguments: Any) -> Any:
+        try:
+            result = step(*arguments)
+        except Error:  # and nothing may look like an end
+            self.abortConnection()
+            return None
+        self._flushSendBIO()
+        return result
+
+    def _producing(self) -> Any:
+        # The producer of the protocol, if there is one.
+        producer = self.transport.producer
+        return None if isinstance(producer, _LongWrite) else producer
+
+    def _isOver(self) -> Any:
+        # A producer that there is when the end is asked for may go on.
+        isAsked = self._halfCloses or self.disconnecting
+        return not self.connected or (isAsked and self._producing() is None)
 
     def write(self, data: bytes) -> None:
-        if not data or not self.connected or self._hasEnded:
+        if not isinstance(data, bytes):
+            raise TypeError("Data must be bytes")
+        if not data or self._isOver():
             return
-        self._finishLongWrite()
+        self._writeRest()
+        self._rest = memoryview(data)
         if len(data) > RECORD and self.transport.producer is None:
-            self.transport.registerProducer(_LongWrite(self, data), False)
-            return
-        for at in range(0, len(data), RECORD):
-            self.writeRecord(data[at : at + RECORD])
+            self.transport.registerProducer(_LongWrite(self._writeRecord), False)
+        else:
+            self._writeRest()
 
-    def _finishLongWrite(self) -> None:
-        while isinstance(self.transport.producer, _LongWrite):
-            self.transport.producer.resumeProducing()
+    def _writeRecord(self) -> None:
+        # Those of some clients are shorter (RFC 6066, 4).
+        sent = self._say(self._tlsConnection.send, self._rest[:RECORD])
+        if sent is None:
+            return
+        self._rest = self._rest[sent:]
+        self.overhead -= sent
+        if not self._rest and isinstance(self.transport.producer, _LongWrite):
+            self.transport.unregisterProducer()
+            self._end()
+
+    def _writeRest(self) -> None:
+        while self._rest and self.connected:
+            self._writeRecord()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._finishLongWrite()
-        self.transport.registerProducer(producer, streaming)
+        if self._isOver():
+            producer.stopProducing()
+        else:
+            self._writeRest()
+            self.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        self.transport.unregisterProducer()
-        self._end()
+        if self._producing() is not None:
+            self.transport.unregisterProducer()
+            self._end()
 
     def loseWriteConnection(self) -> None:
         """
@@ -202,24 +231,23 @@ class TLSTransport(TLSMemoryBIOProtocol):
 
     def loseConnection(self) -> None:
         self.disconnecting = True
-        if self._hasEnded:
-            self.transport.loseConnection()
-        else:
-            self._end()
+        self._end()
 
     def abortConnection(self) -> None:
+        self.connected = 0  # it hears and says nothing more
         self.transport.abortConnection()
 
     def _end(self) -> None:
         isAsked = self._halfCloses or self.disconnecting
-        if isAsked and self.connected and self.transport.producer is None:
+        if not (isAsked and self.connected) or self.transport.producer is not None:
+            return
+        if not self._hasEnded:
             self._hasEnded = True
-            self._tlsConnection.shutdown()
-            self._flushSendBIO()
-            if self.disconnecting:
-                self.transport.loseConnection()
-            else:
-                self.transport.loseWriteConnection()
+            if self._say(self._tlsConnection.shutdown) is None:
+                return
+            self.transport.loseWriteConnection()
+        if self.disconnecting:
+            self.transport.loseConnection()
 
 
 class TLSFactory(TLSMemoryBIOFactory):
@@ -227,11 +255,10 @@ class TLSFactory(TLSMemoryBIOFactory):
     Puts TLS under the protocols of another factory.
     """
 
-    protocol = TLSTransport
-
     def __init__(self, creator: Any, factory: Any, reactor: Any) -> None:
         """
-        @param creator: what makes connections of OpenSSL.
+        @param creator: the L{IOpenSSLServerConnectionCreator
+            <twisted.internet.interfaces.IOpenSSLServerConnectionCreator>} to use.
 
         @param factory: of the protocols; a handshake may take as many seconds as its
             C{timeout}, or else 60.
@@ -239,4 +266,9 @@ class TLSFactory(TLSMemoryBIOFactory):
         @param reactor: the clock.
         """
         super().__init__(creator, False, factory, reactor)
-        self.timeout: float = getattr(factory, "timeout", 60.0)
+        self.creator = creator
+        self.timeout: float = getattr(factory, "timeout", None) or 60.0
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = self.wrappedFactory.buildProtocol(addr)
+        return None if protocol is None else TLSTransport(self, protocol)
