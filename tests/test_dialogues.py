@@ -5,15 +5,11 @@ as on Twisted's, over TCP and over UNIX sockets, with the real reactor.
 
 from __future__ import annotations
 
-import datetime
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
@@ -39,6 +35,7 @@ from zope.interface import implementer
 
 from fastpoetry.connection.transport import Transport
 from fastpoetry.listening.acceptor import Acceptor
+from tests.certificates import makeCertificate
 from tests.processes import DEADLINE
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
@@ -320,35 +317,6 @@ class Client(Protocol):
         """
         assert reason.type is not None
         self.lost.callback(reason.type)
-
-
-def makeCertificate() -> ssl.PrivateCertificate:
-    """
-    Make a certificate of our own for C{localhost}.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(
-        encoding,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return ssl.PrivateCertificate.loadPEM(certificate.public_bytes(encoding) + private)
 
 
 class Dialogues:
