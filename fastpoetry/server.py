@@ -115,9 +115,6 @@ class PoetryServer(Service):
             reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
-        self._certificate = getattr(endpoint, "certificate", None)
-        if self._certificate is not None:
-            self._certificate.start(self.reactor)
         if kernel.TELLS and isinstance(port, Port):
             try:
                 self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
@@ -134,6 +131,9 @@ class PoetryServer(Service):
                 "as if it were whole",
                 description=printable(self.description),
             )
+        self._certificate = getattr(endpoint, "certificate", None)
+        if self._certificate is not None:
+            self._certificate.start(self.reactor)
 
     def startService(self) -> None:
         """

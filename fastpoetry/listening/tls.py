@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,10 +23,9 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
-from twisted.internet.ssl import CertificateOptions, DiffieHellmanParameters
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
@@ -140,8 +140,7 @@ class Certificate:
             )
 
     def _read(self) -> tuple[SSL.Context, float]:
-        dh = self._dhFile and DiffieHellmanParameters.fromFile(FilePath(self._dhFile))
-        context = CertificateOptions(dhParameters=dh or None).getContext()
+        context = CertificateOptions().getContext()
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_alpn_select_callback(noProtocol)
         certificate, *others = _parse(self._file, _parseCertificates)
@@ -161,8 +160,31 @@ class Certificate:
             raise CertificateError(
                 f"The key is not that of the certificate: {self._keyFile}"
             ) from error
+        if self._dhFile:
+            _parse(self._dhFile, bytes)
+            try:
+                context.load_tmp_dh(self._dhFile)
+            except SSL.Error as error:
+                raise CertificateError(f"No parameters in: {self._dhFile}") from error
+        try:
+            _rehearse(context)
+        except SSL.Error as error:
+            raise CertificateError(f"{explain(error)}: {self._file}") from error
         end = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ")
         return context, end.replace(tzinfo=timezone.utc).timestamp()
+
+
+def _rehearse(context: SSL.Context) -> None:
+    # Of keys that are too short between it and the root, nothing else tells.
+    client = SSL.Connection(SSL.Context(SSL.TLS_METHOD))
+    client.set_connect_state()
+    with suppress(SSL.WantReadError):
+        client.do_handshake()
+    server = SSL.Connection(context)
+    server.set_accept_state()
+    server.bio_write(client.bio_read(2**16))
+    with suppress(SSL.WantReadError):
+        server.do_handshake()
 
 
 def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
@@ -186,11 +208,14 @@ def _parseCertificates(data: bytes) -> list[crypto.X509]:
 def _parseKey(data: bytes) -> crypto.PKey:
     try:
         key: Any = load_pem_private_key(data, None)
-        return crypto.PKey.from_cryptography_key(key)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("No private key in") from error
     except TypeError as error:  # there is nobody to ask for the passphrase
         raise ValueError("The private key is encrypted") from error
+    try:
+        return crypto.PKey.from_cryptography_key(key)
+    except TypeError as error:
+        raise ValueError("No key for signatures in") from error
 
 
 @implementer(IStreamServerEndpoint)
