@@ -115,7 +115,7 @@ class TLSTransport(TLSMemoryBIOProtocol):
 
     def _peerEnds(self, how: Exception) -> None:
         if not self._handshakeDone:
-            self.transport.loseConnection()
+            self.transport.abortConnection()  # to the peer, it may be done
         elif not self._peerEnded:
             self._peerEnded = True
             self.transport.stopReading()
