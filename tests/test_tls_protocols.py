@@ -253,6 +253,8 @@ class EndTests(ProtocolTests):
         producer = SimpleNamespace(stopProducing=lambda: stopped.append(None))
 
         def goOn(transport: Any) -> None:
+            self.assertFalse(transport.connected)
+            self.assertIs(transport.getHandle(), None)
             transport.write(BIG)
             transport.writeSequence([POEM])
             transport.registerProducer(producer, True)
@@ -266,7 +268,6 @@ class EndTests(ProtocolTests):
                 "loseConnection",
                 "abortConnection",
             )(transport)
-            self.assertFalse(transport.connected)
             self.assertIs(transport.negotiatedProtocol, None)
 
         class Stubborn(Listener):

@@ -190,7 +190,7 @@ class TLSTransport(TLSMemoryBIOProtocol):
             return
         self._writeRest()
         self._rest = memoryview(data)
-        if len(data) > RECORD and self.transport.producer is None:
+        if self.transport.producer is None:
             self.transport.registerProducer(_LongWrite(self._writeRecord), False)
         else:
             self._writeRest()
