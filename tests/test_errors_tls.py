@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.protocol import PoetryFactory
+from tests.certificates import makeCertificate
 from tests.faults import (
     ABORTED,
     ACCEPT,
@@ -38,7 +39,6 @@ from tests.faults import (
     Fault,
 )
 from tests.faultyports import FaultTests, Ports, Reader
-from tests.test_dialogues import makeCertificate
 
 # None; one record; several; and so many that they wait for their reader.
 SHORT, LONG, LONGEST = 2_817, 60_000, 600_000

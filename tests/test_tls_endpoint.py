@@ -4,6 +4,7 @@ Tests of L{fastpoetry.listening.tls}: the endpoint, and a server with one.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -87,9 +88,13 @@ class EndpointTests(CertificateTests):
             raise OSError(24, "Too many open files")
 
         self.patch(fastpoetry.server, "Acceptor", fail)
-        self.patch(fastpoetry.server, "Port", object)
+        self.patch(fastpoetry.server, "Port", SimpleNamespace)
+        lost: list[Any] = []
         server = self.server()
+        port = SimpleNamespace(connectionLost=lost.append)
+        server.reactor.adoptStreamPort = lambda *_: port
         self.assertRaises(ListenError, server.startService)
+        self.assertEqual(len(lost), 1)
         self.assertEqual(server.reactor.getDelayedCalls(), [])
 
     def test_badCertificate(self) -> None:
