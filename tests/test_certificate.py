@@ -205,11 +205,14 @@ class FileTests(CertificateTests):
 
     def test_mismatch(self) -> None:
         """
-        So does a key of another certificate.
+        So does a key of another certificate, be it of the same kind or not.
         """
-        key, file = self.write(OTHER.keyPEM()), self.write(LEAF.pem())
-        sentence = "The key is not that of the certificate"
-        self.refused(sentence, key, file, key)
+        file = self.write(LEAF.pem())
+        others = Issued(LEAF.certificate, rsa.generate_private_key(65537, 2048)), OTHER
+        for other in others:
+            key = self.write(other.keyPEM())
+            sentence = "The key is not that of the certificate"
+            self.refused(sentence, key, file, key)
 
     def test_encrypted(self) -> None:
         """
