@@ -128,11 +128,15 @@ class EndTests(ProtocolTests):
     def test_loseConnection(self) -> None:
         """
         C{loseConnection} sends everything, C{close_notify} and the end, and hears no
-        more.
+        more, and so does C{stopProducing}.
         """
-        for kind in (Listener, WholeListener):
+        for kind, name in (
+            (Listener, "loseConnection"),
+            (WholeListener, "loseConnection"),
+            (Listener, "stopProducing"),
+        ):
             for data in (b"", POEM, BIG):
-                protocol = kind(writeAnd(data, "loseConnection"))
+                protocol = kind(writeAnd(data, name))
                 wire, client = self.begin(protocol, 100)
                 self.assertEqual(self.hear(wire, client), data)
                 self.assertTrue(client.hasEnd)

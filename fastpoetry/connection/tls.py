@@ -233,6 +233,8 @@ class TLSTransport(TLSMemoryBIOProtocol):
         self.disconnecting = True
         self._end()
 
+    stopProducing = loseConnection
+
     def abortConnection(self) -> None:
         self.connected = 0  # it hears and says nothing more
         self.transport.abortConnection()
