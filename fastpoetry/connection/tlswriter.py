@@ -14,7 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 # What one record holds (RFC 8446, 5.1).  Of a long write one is encrypted at a time.
-RECORD = 10 * 1024
+RECORD = 8 * 1024
 
 
 @implementer(IPullProducer)
