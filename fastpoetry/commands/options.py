@@ -142,7 +142,7 @@ class ListenerOptions(usage.Options):
 
     def opt_iface(self, address: str) -> None:
         """
-        The address that ports are opened on. [default: localhost]
+        The address that ports are opened on; may be repeated. [default: localhost]
         """
         if not address:  # which would be all of them
             raise usage.UsageError("--iface is no address: ''")
