@@ -5,6 +5,7 @@ What the parts of this package know of one another.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from zope.interface import Interface
 
 
@@ -44,6 +45,23 @@ class IAbortable(Interface):
         """
         Give up what is still under way, so that a stop ends at once, and leave
         nothing behind.
+        """
+
+
+class IHasReaders(Interface):
+    """
+    A service that knows who reads from it.
+    """
+
+    def hasReader(source: object, address: IAddress | None) -> bool:
+        """
+        Look for a reader.
+
+        @param source: an L{IPoetrySource}.
+
+        @param address: an address of TCP.
+
+        @return: whether somebody connected from there gets the poem of the source.
         """
 
 

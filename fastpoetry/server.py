@@ -16,7 +16,7 @@ from twisted.internet.defer import (
     maybeDeferred,
 )
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
@@ -28,7 +28,7 @@ from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import IAbortable, IReloadable
+from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.text import explain, printable
@@ -37,7 +37,13 @@ from fastpoetry.text import explain, printable
 REPORT = 5.0
 
 
-@implementer(IAbortable, IReloadable)
+def _hostAndPort(address: Any) -> tuple[str, int] | None:
+    # On a port of both families, an IPv4 address looks otherwise.
+    host = getattr(address, "host", None)
+    return host and (host.removeprefix("::ffff:"), address.port)
+
+
+@implementer(IAbortable, IHasReaders, IReloadable)
 class PoetryServer(Service):
     """
     Listens on one endpoint, and when it stops, lets the readers in flight have
@@ -90,6 +96,15 @@ class PoetryServer(Service):
         How many readers there are now.
         """
         return 0 if self._acceptor is None else len(self._acceptor.connections)
+
+    def hasReader(self, source: object, address: IAddress | None) -> bool:
+        """
+        @see: L{IHasReaders.hasReader}
+        """
+        if self._acceptor is None or getattr(self.factory, "source", 0) is not source:
+            return False
+        peers = (each.getPeer() for each in self._acceptor.connections)
+        return any(_hostAndPort(peer) == _hostAndPort(address) for peer in peers)
 
     def privilegedStartService(self) -> None:
         """

@@ -9,7 +9,7 @@ from twisted.python import usage
 
 from fastpoetry.address import clientEndpoint
 from fastpoetry.commands.options import ListenerOptions, named
-from fastpoetry.commands.values import count, seconds
+from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import MAX_LENGTH, ProxyService
@@ -43,6 +43,13 @@ class Options(ListenerOptions):
             named("max-age", seconds),
         ],
         [
+            "fetch-timeout",
+            None,
+            60.0,
+            "Give up on a fetch that takes longer than so many seconds.",
+            named("fetch-timeout", timeout),
+        ],
+        [
             "max-length",
             None,
             MAX_LENGTH,
@@ -52,7 +59,11 @@ class Options(ListenerOptions):
     ]
 
     compData = usage.Completions(
-        descriptions={"max-age": "seconds", "max-length": "number of bytes"},
+        descriptions={
+            "fetch-timeout": "seconds",
+            "max-age": "seconds",
+            "max-length": "number of bytes",
+        },
         optActions={"upstream": usage.Completer(descr="[HOST:]PORT")},
     )
 
@@ -85,6 +96,7 @@ def makeService(options: Options) -> IService:
         maxAge=options["max-age"],
         timeout=options["timeout"],
         maxLength=options["max-length"],
+        fetchTimeout=options["fetch-timeout"],
     )
     source.setServiceParent(services)
     for description in options.descriptions:
