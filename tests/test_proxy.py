@@ -6,18 +6,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import (
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
 )
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from fastpoetry.client import (
@@ -27,10 +30,12 @@ from fastpoetry.client import (
     PoetryTooLongError,
 )
 from fastpoetry.error import UpstreamError
-from fastpoetry.interfaces import IPoetrySource, IReloadable
+from fastpoetry.interfaces import IHasReaders, IPoetrySource, IReloadable
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.proxy import ProxyService
+from fastpoetry.proxy import FIRST_PAUSE, LOOK, ProxyService
 from tests.support import Reactor, Wire
+
+HERE = IPv4Address("TCP", "192.0.2.1", 5432)
 
 
 class Upstream:
@@ -56,7 +61,7 @@ class Upstream:
         if self.refuses:
             return fail(ConnectionRefusedError())
         protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
-        transport = StringTransport()
+        transport = StringTransport(hostAddress=HERE)
         protocol.makeConnection(transport)
         self.connections.append((protocol, transport))
         connected: Deferred[Any] = Deferred()
@@ -83,6 +88,23 @@ class Upstream:
         self.end(ConnectionDone())
 
 
+@implementer(IHasReaders)
+class Readers(Service):
+    """
+    A service with readers.
+    """
+
+    def __init__(self, source: Any, readers: set[Any]) -> None:
+        self.source = source
+        self.readers = readers
+
+    def hasReader(self, source: object, address: IAddress | None) -> bool:
+        """
+        Look for a reader.
+        """
+        return source is self.source and address in self.readers
+
+
 class ProxyServiceTests(SynchronousTestCase):
     """
     Tests of L{ProxyService}.
@@ -106,6 +128,7 @@ class ProxyServiceTests(SynchronousTestCase):
             maxAge,
             timeout=20.0,
             connectTimeout=10.0,
+            fetchTimeout=30.0,
             reactor=self.reactor,
         )
         proxy.startService()
@@ -179,47 +202,62 @@ class ProxyServiceTests(SynchronousTestCase):
 
     def test_emptyPoem(self) -> None:
         """
-        A server that ends cleanly after nothing has an empty poem, which is
-        kept as any other.
+        No bytes are no poem: a relay whose own server is down gives that.  Nothing is
+        kept of it.
         """
-        self.fill(b"")
-        self.assertEqual(self.ask(), b"")
+        asked = self.ask()
+        self.upstream.serve(b"")
+        failure = self.failureResultOf(asked, PoetryFetchError)
+        self.assertEqual(
+            failure.getErrorMessage(), "upstream:17: there is no poem, 0 bytes received"
+        )
+        self.reactor.advance(FIRST_PAUSE)
+        self.fill()
+        self.proxy.reload()
+        self.ask()
+        self.upstream.serve(b"")
+        self.assertEqual(self.ask(), b"old")
 
     def test_maxAge(self) -> None:
         """
-        A poem that is too old is fetched anew.
+        A poem that is too old is fetched anew, once.  Meanwhile nobody waits: the older
+        one is served.
         """
         self.proxy = self.makeProxy(maxAge=5.0)
         self.fill()
         self.reactor.advance(4.9)
         self.assertEqual(self.ask(), b"old")
+        self.assertEqual(len(self.upstream.connections), 1)
         self.reactor.advance(0.1)
-        asked = self.ask()
-        self.assertNoResult(asked)
+        for _ in range(100):
+            self.assertEqual(self.ask(), b"old")
+        self.assertEqual(len(self.upstream.connections), 2)
         self.upstream.serve(b"new")
-        self.assertEqual(self.successResultOf(asked), b"new")
         self.assertEqual(self.ask(), b"new")
+        self.assertEqual(len(self.upstream.connections), 2)
 
     def test_reload(self) -> None:
         """
-        After a reload the poem is fetched anew.
+        After a reload the poem is fetched anew when somebody asks, who gets the older
+        one.
         """
         self.fill()
         self.proxy.reload()
-        asked = self.ask()
+        self.assertEqual(len(self.upstream.connections), 1)
+        self.assertEqual(self.ask(), b"old")
         self.upstream.serve(b"new")
-        self.assertEqual(self.successResultOf(asked), b"new")
+        self.assertEqual(self.ask(), b"new")
 
     def test_cut(self) -> None:
         """
-        A poem that did not come whole is not kept: whoever waits gets the
-        failure, and the next one a new fetch.
+        A poem that did not come whole is not kept: whoever waits gets the failure.
         """
         asked = [self.ask(), self.ask()]
         self.upstream.send(b"half")
         self.upstream.end(ConnectionLost())
         for one in asked:
             self.failureResultOf(one, PoetryCutError)
+        self.reactor.advance(FIRST_PAUSE)
         self.fill(b"whole")
 
     def test_refused(self) -> None:
@@ -230,6 +268,7 @@ class ProxyServiceTests(SynchronousTestCase):
         failure = self.failureResultOf(self.ask(), PoetryFetchError)
         self.assertIn("upstream:17: ", failure.getErrorMessage())
         self.upstream.refuses = False
+        self.reactor.advance(FIRST_PAUSE)
         self.fill()
 
     def test_stalls(self) -> None:
@@ -242,25 +281,93 @@ class ProxyServiceTests(SynchronousTestCase):
         self.failureResultOf(asked, PoetryTimeoutError)
         self.assertTrue(self.upstream.connections[0][1].disconnected)
 
+    def test_trickles(self) -> None:
+        """
+        So is one that always says something, and takes longer than a fetch may.
+        """
+        asked = self.ask()
+        for _ in range(29):
+            self.upstream.send(b"x")
+            self.assertNoResult(asked)
+            self.reactor.advance(1.0)
+        self.upstream.send(b"x")
+        self.reactor.pump([1.0, 0.0])
+        self.failureResultOf(asked, PoetryTimeoutError)
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
+
+    def test_pauses(self) -> None:
+        """
+        After a fetch that failed there is a pause before the next, twice as long each
+        time up to a minute, with one line in the log for each; meanwhile everybody gets
+        that failure at once.
+        """
+        self.upstream.refuses = True
+        pauses = []
+        for _ in range(8):
+            with capturedLogs() as events:
+                for _ in range(100):
+                    self.failureResultOf(self.ask(), PoetryFetchError)
+            ((level, line),) = [(one["log_level"], formatEvent(one)) for one in events]
+            self.assertEqual(level, LogLevel.warn)
+            self.assertRegex(line, "^no poem: upstream:17: .*; the next fetch is not ")
+            pause = float(line.split()[-2])
+            pauses.append(pause)
+            self.reactor.advance(pause - 0.5)
+            self.failureResultOf(self.ask(), PoetryFetchError)
+            self.reactor.advance(0.5)
+        self.assertEqual(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0])
+        self.upstream.refuses = False
+        self.fill()
+        self.upstream.refuses = True
+        self.proxy.reload()
+        with capturedLogs() as events:
+            self.assertEqual(self.ask(), b"old")
+        self.assertIn("1 seconds", formatEvent(events[0]))
+
+    def test_reloadEndsPause(self) -> None:
+        """
+        A reload has the next fetch begin as soon as somebody asks.
+        """
+        self.upstream.refuses = True
+        self.failureResultOf(self.ask(), PoetryFetchError)
+        self.upstream.refuses = False
+        self.proxy.reload()
+        self.fill()
+
     def test_olderPoem(self) -> None:
         """
-        When a fetch fails and an older poem is there, that is served, with a
-        warning; the next reader has it tried again.
+        When a fetch fails and an older poem is there, that is served on, with a
+        warning; after the pause it is tried again.
         """
         self.fill()
         self.proxy.reload()
-        asked = [self.ask(), self.ask()]
+        self.assertEqual(self.ask(), b"old")
         with capturedLogs() as events:
             self.upstream.send(b"ha")
             self.upstream.end(ConnectionLost())
-        for one in asked:
-            self.assertEqual(self.successResultOf(one), b"old")
+        self.assertEqual(self.ask(), b"old")
         (event,) = events
         self.assertEqual(event["log_level"], LogLevel.warn)
         self.assertRegex(
             formatEvent(event), "^serving an older poem: upstream:17: .* 2 bytes"
         )
-        self.fill(b"new")
+        self.assertEqual(len(self.upstream.connections), 2)
+        self.reactor.advance(FIRST_PAUSE)
+        self.assertEqual(self.ask(), b"old")
+        self.upstream.serve(b"new")
+        self.assertEqual(self.ask(), b"new")
+
+    def test_nobodyWaits(self) -> None:
+        """
+        While an older poem is served, nobody waits for the fetch, and it goes on.
+        """
+        self.fill()
+        self.proxy.reload()
+        self.ask()
+        self.reactor.advance(10.0)
+        self.assertFalse(self.upstream.connections[1][1].disconnected)
+        self.upstream.serve(b"new")
+        self.assertEqual(self.ask(), b"new")
 
     def test_lastLeaves(self) -> None:
         """
@@ -288,21 +395,41 @@ class ProxyServiceTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        Stopping cancels a fetch; whoever waits gets a failure.
+        A stop lets a fetch go on that somebody waits for, and that somebody leaves it.
         """
         asked = self.ask()
         self.proxy.stopService()
-        self.failureResultOf(asked, PoetryFetchError)
-        self.assertTrue(self.upstream.connections[0][1].disconnected)
+        self.assertNoResult(asked)
+        late = self.ask()
+        self.upstream.serve(b"poem")
+        for one in (asked, late):
+            self.assertEqual(self.successResultOf(one), b"poem")
+        self.proxy.startService()
+        self.proxy.reload()
 
-    def test_stopResets(self) -> None:
+    def test_stopCancels(self) -> None:
         """
-        A reader that waits when the proxy stops gets a reset.
+        A fetch for which nobody waits ends with the stop.
+        """
+        self.fill()
+        self.proxy.reload()
+        self.ask()
+        with capturedLogs() as events:
+            self.proxy.stopService()
+        self.assertTrue(self.upstream.connections[1][1].disconnected)
+        self.assertEqual(events, [])
+
+    def test_stopAborts(self) -> None:
+        """
+        A reader that waits when the grace of a stop is over gets a reset, and the fetch
+        ends with the last of them.
         """
         wire = Wire(PoetryFactory(self.proxy, reactor=self.reactor))
         self.proxy.stopService()
+        wire.connections.abort()
         wire.turn()
         self.assertEqual(wire.socket.end, "reset")
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
 
     def test_stopped(self) -> None:
         """
@@ -310,7 +437,7 @@ class ProxyServiceTests(SynchronousTestCase):
         """
         self.proxy.stopService()
         failure = self.failureResultOf(self.ask(), PoetryFetchError)
-        self.assertIn("the proxy has stopped", failure.getErrorMessage())
+        self.assertIn("the proxy does not run", failure.getErrorMessage())
         self.assertEqual(self.upstream.connections, [])
         self.proxy.startService()
         self.fill()
@@ -326,8 +453,32 @@ class ProxyServiceTests(SynchronousTestCase):
         self.proxy.reload()
         self.upstream.serve(b"old")
         self.assertEqual(self.successResultOf(asked), b"old")
-        self.fill(b"new")
+        self.assertEqual(self.ask(), b"old")
+        self.upstream.serve(b"new")
         self.assertEqual(self.ask(), b"new")
+
+    def test_itself(self) -> None:
+        """
+        A fetch ends soon whose other side is a reader of this proxy, and of no other.
+        """
+        asked = self.ask()
+        services = MultiService()
+        self.proxy.setServiceParent(services)
+        servers = [Readers(self.proxy, set()), Readers(None, {HERE})]
+        for server in servers:
+            server.setServiceParent(services)
+        self.reactor.advance(LOOK)
+        self.assertNoResult(asked)
+        servers[0].readers.add(HERE)
+        self.reactor.advance(LOOK)
+        failure = self.failureResultOf(asked, PoetryFetchError)
+        self.assertEqual(
+            failure.getErrorMessage(),
+            "upstream:17: the proxy fetches from itself, 0 bytes received",
+        )
+        self.assertTrue(self.upstream.connections[0][1].disconnected)
+        self.failureResultOf(self.ask(), PoetryFetchError)
+        self.proxy.disownServiceParent()
 
     def test_tooLong(self) -> None:
         """
@@ -381,6 +532,7 @@ class ProxyServiceTests(SynchronousTestCase):
         wire.turn()
         self.assertEqual((wire.socket.end, wire.socket.taken), ("reset", b""))
 
+        self.reactor.advance(FIRST_PAUSE)
         wire = Wire(factory)
         self.upstream.serve(b"poem")
         wire.turn()
