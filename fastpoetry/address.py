@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from fastpoetry.resolver import Resolver, resolverOf
 from fastpoetry.text import explain
 
 
@@ -31,7 +32,7 @@ def parseAddress(text: str) -> tuple[str, int]:
     Take C{[HOST:]PORT} apart.
 
     @param text: a port of this machine, such as C{10000}, or a host and a port,
-        such as C{example.org:10000} or C{[::1]:10000}.
+        such as C{example.org:10000}, C{[::1]:10000} or C{[fe80::1%eth0]:10000}.
 
     @return: the host, C{localhost} by default and without brackets, and the port.
 
@@ -70,6 +71,7 @@ def clientEndpoint(
 
     @raise ValueError: when it is neither; its text is a plain sentence.
     """
+    resolver = resolverOf(reactor)
     try:
         host, port = parseAddress(text)
     except ValueError as noAddress:
@@ -80,15 +82,19 @@ def clientEndpoint(
             if text.count(":") < 2 or "::" in text or text.startswith("["):
                 raise noAddress from error
             raise ValueError(f"not an endpoint ({explain(error)}): {text}") from error
-        return _NamedEndpoint(text, endpoint)
+        return _NamedEndpoint(text, endpoint, resolver)
     return hostEndpoint(reactor, host, port, timeout)
 
 
 def hostEndpoint(
     reactor: Any, host: str, port: int, timeout: float
 ) -> IStreamClientEndpoint:
+    resolver = resolverOf(reactor)
     endpoint = HostnameEndpoint(reactor, host, port, timeout)
-    return _NamedEndpoint(_join(host, port), endpoint)
+    if host.isascii():
+        # IDNA is for the others, and would have no underscore.
+        endpoint._badHostname = False
+    return _NamedEndpoint(_join(host, port), endpoint, resolver)
 
 
 def _join(host: str, port: object) -> str:
@@ -98,18 +104,23 @@ def _join(host: str, port: object) -> str:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    An endpoint that knows what to call itself.
+    An endpoint that knows what to call itself, and looks names up in threads of ours.
     """
 
-    def __init__(self, name: str, endpoint: IStreamClientEndpoint) -> None:
+    def __init__(
+        self, name: str, endpoint: IStreamClientEndpoint, resolver: Resolver | None
+    ) -> None:
         self._name = name
         self._endpoint = endpoint
+        self._resolver = resolver
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         @see: L{IStreamClientEndpoint.connect}
         """
-        return self._endpoint.connect(protocolFactory)
+        if self._resolver is None:
+            return self._endpoint.connect(protocolFactory)
+        return self._resolver.connect(self._endpoint, protocolFactory)
 
     def __str__(self) -> str:
         return self._name

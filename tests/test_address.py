@@ -1,0 +1,68 @@
+"""
+Tests of L{fastpoetry.address}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from fastpoetry.address import clientEndpoint
+from fastpoetry.client import PoetryCancelledError, PoetryConnectError, getPoetry
+from tests.test_resolver import ResolverTestCase
+
+
+class HostTests(ResolverTestCase):
+    """
+    Tests of hosts in what somebody typed.
+    """
+
+    def connect(self, text: str) -> Deferred[bytes]:
+        """
+        Ask for a poem.
+        """
+        return getPoetry(clientEndpoint(self.reactor, text), reactor=self.reactor)
+
+    def assertConnects(self, text: str, host: str) -> None:
+        """
+        Assert that it leads to an address.
+        """
+        poem = self.connect(text)
+        if host == "192.0.2.1":  # which all names have
+            self.reactor.turn()
+        self.assertEqual(self.reactor.tcpClients[-1][:2], (host, 17))
+        poem.cancel()
+        self.failureResultOf(poem, PoetryCancelledError)
+
+    def test_figures(self) -> None:
+        """
+        An address in figures is never looked up, in whatever form, and keeps its
+        scope.
+        """
+        for text, host in {
+            "127.0.0.1:17": "127.0.0.1",
+            "[::1]:17": "::1",
+            "[fe80::1%eth0]:17": "fe80::1%eth0",
+            "tls:127.0.0.1:17": "127.0.0.1",
+            "tcp:127.0.0.1:17": "127.0.0.1",
+            r"tcp:fe80\:\:1%eth0:17": "fe80::1%eth0",
+        }.items():
+            self.assertConnects(text, host)
+        self.assertEqual(self.names.asked, [])
+
+    def test_names(self) -> None:
+        """
+        Any name is looked up as it is, one with an underscore, too.
+        """
+        names = ["name", "poem_server.example", "po\xe9sie.example", "-", "1.2.3"]
+        for name in names:
+            self.assertConnects(f"{name}:17", "192.0.2.1")
+        self.assertConnects("tls:name:17", "192.0.2.1")
+        self.assertEqual(self.names.names, [*names, "name"])
+
+    def test_noName(self) -> None:
+        """
+        What cannot be a name is refused when somebody connects.
+        """
+        poem = self.connect("po\xe9sie..example:17")
+        error = self.failureResultOf(poem, PoetryConnectError).value
+        self.assertEqual(error.reason, r"invalid hostname: po\xe9sie..example")
