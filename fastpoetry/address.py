@@ -4,11 +4,16 @@ C{[HOST:]PORT}, and the client endpoints that it stands for.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    UNIXClientEndpoint,
+    clientFromString,
+)
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
@@ -18,6 +23,9 @@ from zope.interface import implementer
 
 from fastpoetry.resolver import Resolver, resolverOf
 from fastpoetry.text import explain
+
+# How many bytes the path of a UNIX socket may have (unix(7)), with a NUL to end it.
+MAX_PATH = 107
 
 
 def addressOf(endpoint: IStreamClientEndpoint) -> str:
@@ -82,8 +90,18 @@ def clientEndpoint(
             if text.count(":") < 2 or "::" in text or text.startswith("["):
                 raise noAddress from error
             raise ValueError(f"not an endpoint ({explain(error)}): {text}") from error
+        if isinstance(endpoint, UNIXClientEndpoint):
+            _checkPath(endpoint._path, text)
         return _NamedEndpoint(text, endpoint, resolver)
     return hostEndpoint(reactor, host, port, timeout)
+
+
+def _checkPath(path: str, text: str) -> None:
+    # A name that begins with a NUL byte has no file; another would end at it.
+    if "\0" in path[1:]:
+        raise ValueError(f"not the path of a UNIX socket: {text!r}")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise ValueError(f"the path of a socket has {MAX_PATH} bytes at most: {text}")
 
 
 def hostEndpoint(

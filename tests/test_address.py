@@ -1,13 +1,14 @@
 """
-Tests of L{fastpoetry.address}.
+Tests of L{fastpoetry.address}: what becomes of hosts and paths.
 """
 
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from fastpoetry.address import clientEndpoint
+from fastpoetry.address import MAX_PATH, clientEndpoint
 from fastpoetry.client import PoetryCancelledError, PoetryConnectError, getPoetry
+from tests.test_client import ClientTestCase
 from tests.test_resolver import ResolverTestCase
 
 
@@ -66,3 +67,36 @@ class HostTests(ResolverTestCase):
         poem = self.connect("po\xe9sie..example:17")
         error = self.failureResultOf(poem, PoetryConnectError).value
         self.assertEqual(error.reason, r"invalid hostname: po\xe9sie..example")
+
+
+class PathTests(ClientTestCase):
+    """
+    Tests of the paths of UNIX sockets.
+    """
+
+    def test_long(self) -> None:
+        """
+        A path of more bytes than the kernel takes is refused before anybody connects.
+        """
+        for character in "x\xe9":
+            size = len(character.encode())
+            fits = "/" + (MAX_PATH - 1) // size * character
+            clientEndpoint(self.reactor, f"unix:{fits}:timeout=3")
+            for text in (f"unix:{fits}{character}", f"unix:path={fits}{character}"):
+                error = self.assertRaises(
+                    ValueError, clientEndpoint, self.reactor, text
+                )
+                self.assertEqual(
+                    str(error), f"the path of a socket has 107 bytes at most: {text}"
+                )
+
+    def test_nul(self) -> None:
+        """
+        So is one with a NUL byte, where the kernel would see its end, but not a name
+        that begins with one, and has no file.
+        """
+        clientEndpoint(self.reactor, "unix:\0name")
+        error = self.assertRaises(
+            ValueError, clientEndpoint, self.reactor, "unix:/po\0em"
+        )
+        self.assertEqual(str(error), r"not the path of a UNIX socket: 'unix:/po\x00em'")

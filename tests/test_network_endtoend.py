@@ -44,6 +44,7 @@ PROXY_MISTAKES = {
         "not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): ::1:17"
     ),
     "--upstream bogus:a:b": "not an endpoint (...'bogus'): bogus:a:b",
+    f"--upstream unix:/{'x' * 107}": "the path of a socket has 107 bytes at most: ",
     "--upstream 17 --max-age -1": "not a number of seconds, 0 or more: -1",
     "--upstream 17 --max-age old": "not a number of seconds, 0 or more: old",
     "--upstream 17 --port {taken}": (
