@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IFileDescriptorReceiver,
     IProtocol,
     IReactorTime,
@@ -19,13 +19,17 @@ from twisted.internet.interfaces import (
     IUNIXTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.address import addressOf, hostEndpoint
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.deadline import Deadline
 from fastpoetry.text import explain
+
+# How many bytes a poem may have unless somebody says otherwise: a server that never
+# ends must not fill the memory.
+MAX_LENGTH = 2**30
 
 
 class PoetryFetchError(Exception):
@@ -57,7 +61,7 @@ class PoetryConnectError(PoetryFetchError):
 
 class PoetryTimeoutError(PoetryFetchError):
     """
-    No connection, or no byte, came in time.
+    No connection, no byte, or not all of the poem, came in time.
     """
 
 
@@ -69,7 +73,7 @@ class PoetryCutError(PoetryFetchError):
 
 class PoetryTooLongError(PoetryFetchError):
     """
-    The poem is longer than was asked for.
+    The poem is longer than was asked for, or than there is memory for.
     """
 
 
@@ -84,6 +88,7 @@ def getPoetry(
     *,
     timeout: float = 60.0,
     connectTimeout: float = 30.0,
+    totalTimeout: float | None = None,
     maxLength: int | None = None,
     received: Callable[[int], object] | None = None,
     reactor: Any = None,
@@ -97,6 +102,9 @@ def getPoetry(
 
     @param connectTimeout: how many seconds connecting may take.  Most endpoints
         have a deadline of their own besides, 30 seconds by default.
+
+    @param totalTimeout: how many seconds everything may take, connecting included;
+        by default any number.
 
     @param maxLength: how many bytes there may be; by default any number.
 
@@ -114,12 +122,14 @@ def getPoetry(
     reactor = maybeGlobalReactor(reactor)
     if isinstance(endpoint, tuple):
         endpoint = hostEndpoint(reactor, *endpoint, connectTimeout)
-    client = _PoetryClient(addressOf(endpoint), timeout, maxLength, received, reactor)
+    client = _PoetryClient(
+        addressOf(endpoint), timeout, totalTimeout, maxLength, received, reactor
+    )
     return client.fetch(endpoint, connectTimeout)
 
 
 @implementer(IFileDescriptorReceiver)
-class _PoetryClient(Protocol, TimeoutMixin):
+class _PoetryClient(Protocol):
     """
     Fetches one poem over one connection.
     """
@@ -132,26 +142,24 @@ class _PoetryClient(Protocol, TimeoutMixin):
         self,
         address: str,
         timeout: float,
+        totalTimeout: float | None,
         maxLength: int | None,
         received: Callable[[int], object] | None,
         clock: IReactorTime,
     ) -> None:
         self._address = address
-        self._timeout = self._deadline = timeout
+        self._timeout = self._patience = timeout
+        self._totalTimeout = totalTimeout
+        self._silence = Deadline(clock, self._giveUpSilent)
+        self._total = Deadline(clock, self._giveUpSlow)
         self._maxLength = maxLength
         self._tell = received
-        self._clock = clock
-        self._pieces: list[bytes] = []
+        # In one piece: a second copy of a long poem may not fit into the memory.
+        self._content = BytesIO()
         self._received = 0
         self._isProven = self._hasProof = False
         # None as soon as it is fired.
         self._poem: Deferred[bytes] | None = Deferred(self._cancelled)
-
-    def callLater(self, period: float, func: Callable[[], None]) -> IDelayedCall:
-        """
-        @see: L{TimeoutMixin.callLater}
-        """
-        return self._clock.callLater(period, func)
 
     def fetch(
         self, endpoint: IStreamClientEndpoint, connectTimeout: float
@@ -162,6 +170,8 @@ class _PoetryClient(Protocol, TimeoutMixin):
         poem = self._poem
         assert poem is not None
         self._wait(connectTimeout)
+        if self._totalTimeout is not None:
+            self._total.start(self._totalTimeout)
         factory = Factory.forProtocol(lambda: self)
         factory.noisy = False
         self._connecting = maybeDeferred(endpoint.connect, factory)
@@ -195,28 +205,32 @@ class _PoetryClient(Protocol, TimeoutMixin):
         self._isProven, self._hasProof = self._hasProof, False
         if self._poem is None:
             return
-        self._pieces.append(data)
         self._received += len(data)
         self._wait(self._timeout)
+        try:
+            self._content.write(data)
+        except MemoryError:
+            self._failFull()
+            return
         if self._tell is not None:
             self._tell(len(data))
         if self._maxLength is not None and self._received > self._maxLength:
             self._fail(PoetryTooLongError, f"longer than {self._maxLength} bytes")
 
-    def _wait(self, seconds: float) -> None:
-        self._deadline = seconds
-        self.setTimeout(seconds)
+    def _failFull(self) -> None:
+        self._fail(PoetryTooLongError, "no memory left for more")
 
-    def timeoutConnection(self) -> None:
-        """
-        Give up, after one more turn of the reactor: when the process itself stood
-        still (Ctrl-Z), what has come meanwhile is not read yet.
-        """
-        if self.timeOut:
-            self.setTimeout(0)
-            return
+    def _wait(self, seconds: float) -> None:
+        self._patience = seconds
+        self._silence.start(seconds)
+
+    def _giveUpSilent(self) -> None:
         missing = "no connection" if self.transport is None else "nothing came"
-        self._fail(PoetryTimeoutError, f"{missing} for {self._deadline:g} seconds")
+        self._fail(PoetryTimeoutError, f"{missing} for {self._patience:g} seconds")
+
+    def _giveUpSlow(self) -> None:
+        reason = f"not all of it came in {self._totalTimeout:g} seconds"
+        self._fail(PoetryTimeoutError, reason)
 
     def _cancelled(self, poem: Deferred[bytes]) -> None:
         self._fail(PoetryCancelledError, "cancelled")
@@ -225,6 +239,7 @@ class _PoetryClient(Protocol, TimeoutMixin):
         poem = self._finish()
         if poem is None:
             return
+        self._content.close()
         if self.transport is None:
             self._connecting.cancel()
         else:
@@ -232,7 +247,8 @@ class _PoetryClient(Protocol, TimeoutMixin):
         poem.errback(kind(self._address, reason, self._received))
 
     def _finish(self) -> Deferred[bytes] | None:
-        self.setTimeout(None)
+        self._silence.stop()
+        self._total.stop()
         poem, self._poem = self._poem, None
         return poem
 
@@ -240,8 +256,9 @@ class _PoetryClient(Protocol, TimeoutMixin):
         """
         A clean end makes a poem of what came.
         """
-        pieces, self._pieces = self._pieces, []
-        if not reason.check(ConnectionDone):
+        if reason.check(MemoryError):  # there was none to read with
+            self._failFull()
+        elif not reason.check(ConnectionDone):
             lost = reason.check(ConnectionLost)
             why = "Connection lost before the end" if lost else explain(reason.value)
             self._fail(PoetryCutError, why)
@@ -249,4 +266,6 @@ class _PoetryClient(Protocol, TimeoutMixin):
             # Where there is no reset, a cut poem has a clean end, too.
             self._fail(PoetryCutError, "Nothing proves that this is all of it")
         elif (poem := self._finish()) is not None:
-            poem.callback(b"".join(pieces))
+            with self._content:
+                whole = self._content.getvalue()
+            poem.callback(whole)

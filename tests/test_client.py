@@ -4,8 +4,6 @@ Tests of L{fastpoetry.client}.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -25,11 +23,10 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IStreamClientEndpoint,
-    IUNIXTransport,
 )
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -39,13 +36,9 @@ from fastpoetry.client import (
     PoetryConnectError,
     PoetryCutError,
     PoetryFetchError,
-    PoetryTimeoutError,
-    PoetryTooLongError,
     getPoetry,
 )
-from fastpoetry.protocol import PoetryFactory
-from fastpoetry.server import PoetryServer
-from tests.support import Reactor, StaticSource, socketPath
+from tests.support import Reactor
 
 
 class Server:
@@ -160,9 +153,9 @@ class ClientTestCase(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
-class GetPoetryTests(ClientTestCase):
+class GetPoetryTestCase(ClientTestCase):
     """
-    Tests of L{getPoetry}.
+    Asks for a poem.
     """
 
     def get(self, **options: Any) -> Deferred[bytes]:
@@ -180,6 +173,12 @@ class GetPoetryTests(ClientTestCase):
         error = self.failureResultOf(poem, kind).value
         self.assertIs(type(error), kind)
         self.assertEqual(str(error), text)
+
+
+class GetPoetryTests(GetPoetryTestCase):
+    """
+    Tests of L{getPoetry}.
+    """
 
     def test_poem(self) -> None:
         """
@@ -291,110 +290,6 @@ class GetPoetryTests(ClientTestCase):
         poem = getPoetry(Broken(), reactor=self.reactor)  # type: ignore[arg-type]
         self.assertFails(poem, PoetryConnectError, "here: broken, 0 bytes received")
 
-    def test_connectTimeout(self) -> None:
-        """
-        A server that cannot be reached in time is given up, at the earliest when
-        the time is over.
-        """
-        poem = self.get(connectTimeout=5.0)
-        self.assertEqual(self.reactor.tcpClients[0][3], 5.0)
-        self.reactor.advance(4.9)
-        self.assertNoResult(poem)
-        self.reactor.pump([0.1, 0])
-        self.assertFails(
-            poem,
-            PoetryTimeoutError,
-            "localhost:17: no connection for 5 seconds, 0 bytes received",
-        )
-        self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
-
-    def test_nameServerTimeout(self) -> None:
-        """
-        The time that it takes to find the host counts.
-        """
-        self.reactor.resolves = False
-        poem = self.get(connectTimeout=5.0)
-        self.reactor.pump([5.0, 0])
-        self.failureResultOf(poem, PoetryTimeoutError)
-
-    def test_timeout(self) -> None:
-        """
-        The time to connect over, a server may take any time for a poem, but only
-        so much without a byte.
-        """
-        poem = self.get(connectTimeout=2.0, timeout=1.5)
-        server = self.reactor.accept()
-        for _ in range(10):
-            self.reactor.advance(1.4)
-            server.send(b"x")
-        self.reactor.advance(1.4)
-        self.assertNoResult(poem)
-        self.reactor.pump([0.1, 0])
-        self.assertTrue(server.isAborted)
-        self.assertFails(
-            poem,
-            PoetryTimeoutError,
-            "localhost:17: nothing came for 1.5 seconds, 10 bytes received",
-        )
-        server.end(ConnectionLost())
-
-    def test_silence(self) -> None:
-        """
-        A server that accepts, and sends nothing at all, is given up, too.
-        """
-        poem = self.get(timeout=1.0)
-        self.reactor.accept()
-        self.reactor.pump([1.0, 0])
-        self.failureResultOf(poem, PoetryTimeoutError)
-
-    def test_stoodStill(self) -> None:
-        """
-        A process that stood still for longer than the timeout first reads what
-        has come meanwhile, each time.
-        """
-        poem = self.get(timeout=1.0)
-        server = self.reactor.accept()
-        for piece in (b"one", b"two"):
-            # In a reactor's turn, calls that are due come before what is read.
-            self.reactor.callLater(1000.0, server.send, piece)
-            self.reactor.advance(1000.0)
-            self.reactor.advance(0.9)
-        server.end()
-        self.assertEqual(self.successResultOf(poem), b"onetwo")
-
-    def test_maxLength(self) -> None:
-        """
-        A poem may be as long as was asked for, and is given up as soon as it is
-        longer.
-        """
-        poem = self.get(maxLength=4)
-        self.reactor.accept().sendPoem(b"poem")
-        self.assertEqual(self.successResultOf(poem), b"poem")
-        poem = self.get(maxLength=4)
-        server = self.reactor.accept()
-        server.send(b"poem")
-        self.assertNoResult(poem)
-        server.send(b"s")
-        self.assertTrue(server.isAborted)
-        self.assertFails(
-            poem,
-            PoetryTooLongError,
-            "localhost:17: longer than 4 bytes, 5 bytes received",
-        )
-        server.end(ConnectionLost())
-
-    def test_received(self) -> None:
-        """
-        Who wants to know is told how many bytes come.
-        """
-        sizes: list[int] = []
-        self.get(received=sizes.append)
-        server = self.reactor.accept()
-        server.send(b"one")
-        server.send(b"two, three")
-        server.end()
-        self.assertEqual(sizes, [3, 10])
-
     def test_cancel(self) -> None:
         """
         To cancel in the middle of a poem closes the connection at once, and that
@@ -481,22 +376,6 @@ class GetPoetryTests(ClientTestCase):
         poem.addBoth(endAgain)
         server.sendPoem(b"poem")
         self.assertEqual(results, [b"poem"])
-
-    def test_memory(self) -> None:
-        """
-        The pieces of a poem are not kept beside it.
-        """
-
-        poem = self.get()
-        server = self.reactor.accept()
-        piece = bytes(1000)
-        before = sys.getrefcount(piece)
-        server.send(piece)
-        server.send(b"end")
-        self.assertEqual(sys.getrefcount(piece), before + 1)
-        server.end()
-        self.assertEqual(self.successResultOf(poem), piece + b"end")
-        self.assertEqual(sys.getrefcount(piece), before)
 
     def test_names(self) -> None:
         """
@@ -609,134 +488,3 @@ class AddressTests(ClientTestCase):
         }.items():
             error = self.assertRaises(ValueError, clientEndpoint, self.reactor, text)
             self.assertEqual(str(error), sentence)
-
-
-@implementer(IUNIXTransport)
-class UNIXStringTransport(StringTransport):
-    """
-    A connection in memory that passes for one over a UNIX socket.
-    """
-
-
-class ProofTests(ClientTestCase):
-    """
-    Tests of L{getPoetry} over UNIX sockets, where a poem that was cut ends cleanly
-    and only a descriptor with the last bytes proves that they are the last.
-    """
-
-    def connect(self) -> tuple[Deferred[bytes], Any]:
-        """
-        Ask for a poem, and connect.
-
-        @return: the poem, and the client.
-        """
-        poem = getPoetry(
-            UNIXClientEndpoint(self.reactor, "/poem"), reactor=self.reactor
-        )
-        client = self.reactor.unixClients[-1][1].buildProtocol(None)
-        client.makeConnection(UNIXStringTransport())
-        return poem, client
-
-    def prove(self, client: Any) -> None:
-        """
-        A descriptor comes, and is closed at once.
-        """
-        descriptor = os.open(os.devnull, os.O_RDONLY)
-        client.fileDescriptorReceived(descriptor)
-        self.assertRaises(OSError, os.fstat, descriptor)
-
-    def end(self, client: Any) -> None:
-        """
-        The server ends, or is killed.
-        """
-        client.connectionLost(Failure(ConnectionDone()))
-
-    def assertCut(self, poem: Deferred[bytes]) -> None:
-        """
-        Assert that this is no poem.
-        """
-        error = self.failureResultOf(poem, PoetryCutError).value
-        self.assertEqual(error.reason, "Nothing proves that this is all of it")
-
-    def test_proven(self) -> None:
-        """
-        With a descriptor before its last bytes it is a whole poem.
-        """
-        poem, client = self.connect()
-        client.dataReceived(b"po")
-        self.prove(client)
-        client.dataReceived(b"em")
-        self.end(client)
-        self.assertEqual(self.successResultOf(poem), b"poem")
-
-    def test_notProven(self) -> None:
-        """
-        Without one it is a cut poem, and so is one of no bytes.
-        """
-        for data in (b"po", b""):
-            poem, client = self.connect()
-            if data:
-                client.dataReceived(data)
-            self.end(client)
-            self.assertCut(poem)
-
-    def test_more(self) -> None:
-        """
-        A descriptor proves nothing of what comes after it.
-        """
-        poem, client = self.connect()
-        self.prove(client)
-        client.dataReceived(b"po")
-        client.dataReceived(b"em")
-        self.end(client)
-        self.assertCut(poem)
-
-
-class SocketTests(TestCase):
-    """
-    Tests of L{getPoetry} with real sockets.
-    """
-
-    def test_unix(self) -> Any:
-        """
-        Our own server proves on a UNIX socket that a poem is whole; one that is
-        cut short there is a failure.
-        """
-        from twisted.internet import reactor
-
-        path = socketPath(self.addCleanup)
-        poem = b"poem\n" * 2**20
-        server: Any = PoetryServer(f"unix:{path}", PoetryFactory(StaticSource(poem)))
-        server.startService()
-        connections = server._acceptor.connections
-
-        async def check() -> None:
-            endpoint = UNIXClientEndpoint(reactor, path)
-            self.assertEqual(await getPoetry(endpoint), poem)
-            with self.assertRaises(PoetryCutError):
-                await getPoetry(endpoint, received=lambda size: connections.abort())
-            await server.stopService()
-
-        return Deferred.fromCoroutine(check())
-
-    def test_server(self) -> Any:
-        """
-        By default a poem comes by the global reactor, from our own server among
-        others; and nobody listens there afterwards.
-        """
-        poem = b"poem\n" * 2**20
-        server = PoetryServer(
-            "tcp:0:interface=127.0.0.1", PoetryFactory(StaticSource(poem))
-        )
-        server.startService()
-        port: Any = server.port
-        address = ("127.0.0.1", port.getHost().port)
-
-        async def check() -> None:
-            self.assertEqual(await getPoetry(address), poem)
-            await server.stopService()
-            with self.assertRaises(PoetryConnectError) as caught:
-                await getPoetry(address)
-            self.assertEqual(caught.exception.reason, "Connection refused")
-
-        return Deferred.fromCoroutine(check())
