@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -14,6 +14,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.deadline import Deadline, addDeadline
 from fastpoetry.text import explain
 from fastpoetry.transform import OneNetstring
 
@@ -48,7 +49,7 @@ class _Request(OneNetstring):
         self.answer: Deferred[bytes] = Deferred(self._cancel)
         self._request = request
         self._timeout = timeout
-        self._reactor = reactor
+        self._deadline = Deadline(reactor, self._giveUp)
         self._waiting: Deferred[bytes] | None = self.answer
         self._outcome: bytes | TransformError | None = None
         self._hasBegun = False
@@ -57,7 +58,7 @@ class _Request(OneNetstring):
         """
         Ask.
         """
-        self._deadline = self._reactor.callLater(self._timeout, self._giveUp)
+        self._deadline.start(self._timeout)
         self.sendString(self._request)
 
     def dataReceived(self, data: bytes) -> None:
@@ -66,7 +67,7 @@ class _Request(OneNetstring):
         """
         if self._outcome is None:
             self._hasBegun = True
-            self._deadline.reset(self._timeout)
+            self._deadline.start(self._timeout)
             super().dataReceived(data)
 
     def received(self, string: bytes) -> None:
@@ -74,7 +75,7 @@ class _Request(OneNetstring):
         Close, in case the server does not, and for some seconds gently.
         """
         self._outcome = string
-        self._deadline.reset(LINGER)
+        self._deadline.start(LINGER)
         self.transport.loseConnection()
 
     def malformed(self) -> None:
@@ -99,8 +100,7 @@ class _Request(OneNetstring):
         """
         Hand over what there is.
         """
-        if self._deadline.active():
-            self._deadline.cancel()
+        self._deadline.stop()
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
@@ -176,14 +176,13 @@ class TransformProxy:
         return await request.answer
 
     async def _connect(self, request: _Request) -> None:
-        def giveUp(result: object, seconds: float) -> None:
-            raise TransformError(f"Cannot connect within {seconds} seconds")
-
         connecting = connectProtocol(self._endpoint, request)
-        connecting.addTimeout(self._connectTimeout, self._reactor, giveUp)
         try:
-            await connecting
-        except (TransformError, CancelledError):
+            await addDeadline(connecting, self._connectTimeout, self._reactor)
+        except TimeoutError:
+            sentence = f"Cannot connect within {self._connectTimeout} seconds"
+            raise TransformError(sentence) from None
+        except CancelledError:
             raise
         except ConnectingCancelledError:
             raise CancelledError() from None
