@@ -30,6 +30,11 @@ REFUSED = {
     "no jobs": (["--jobs", "0", "17"], "not a whole number above 0: 0"),
     "half a job": (["--jobs", "0.5", "17"], "not a whole number above 0: 0.5"),
     "jobs in other digits": (["--jobs", "\u0661", "17"], "above 0: \u0661"),
+    "no time in all": (["--total-timeout", "0", "17"], "seconds above 0: 0"),
+    "no length": (["--max-length", "0", "17"], "not a whole number above 0: 0"),
+    "length no number": (["--max-length", "1k", "17"], "number above 0: 1k"),
+    "control characters": (["\x1b[31m\n"], "from 1 to 65535: ^[[31m^J"),
+    "control characters of an option": (["--\x9b", "17"], r"arguments: --\u009b"),
     "name without server": (
         ["--transform", "loud", "17"],
         "--transform and --transform-server go together",
@@ -96,7 +101,9 @@ class ArgumentsTests(SynchronousTestCase):
         self.assertIsNone(options.transform)
         self.assertIsNone(options.transformServer)
         self.assertEqual((options.timeout, options.jobs), (60.0, 10))
-        self.assertEqual((options.inOrder, options.quiet), (False, False))
+        self.assertEqual((options.totalTimeout, options.maxLength), (3600.0, 2**30))
+        switches = (options.inOrder, options.quiet, options.raw)
+        self.assertEqual(switches, (False, False, False))
         self.assertEqual(self.stdout.getvalue() + self.stderr.getvalue(), "")
 
     def test_anyOrder(self) -> None:
@@ -105,6 +112,7 @@ class ArgumentsTests(SynchronousTestCase):
         """
         options = self.parse(
             *["17", "--quiet", "18", "--timeout", "2.5", "--jobs", "3", "--in-order"],
+            *["--raw", "--total-timeout", "9", "--max-length", "100"],
             *["19", "--transform-server", "[::1]:20", "--transform", "loud", "21"],
         )
         self.assertEqual(
@@ -114,7 +122,9 @@ class ArgumentsTests(SynchronousTestCase):
         self.assertEqual(options.transform, "loud")
         self.assertEqual(str(options.transformServer), "[::1]:20")
         self.assertEqual((options.timeout, options.jobs), (2.5, 3))
-        self.assertEqual((options.inOrder, options.quiet), (True, True))
+        self.assertEqual((options.totalTimeout, options.maxLength), (9.0, 100))
+        switches = (options.inOrder, options.quiet, options.raw)
+        self.assertEqual(switches, (True, True, True))
 
     def test_refused(self) -> None:
         """

@@ -5,136 +5,16 @@ Tests of L{fastpoetry.commands.getpoetry}.
 from __future__ import annotations
 
 import errno
-import io
-import os
-import signal
-import sys
-import warnings
-from collections.abc import Callable
-from typing import Any
+import math
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.logger import LogBeginner, Logger, LogLevel, LogPublisher
-from twisted.python.failure import Failure
 
 from fastpoetry.commands import getpoetry
-from fastpoetry.commands.getpoetry import BROKEN_PIPE, main, run
-from fastpoetry.commands.terminal import INTERVAL
-from tests.test_client import ClientReactor, ClientTestCase
+from fastpoetry.commands.getpoetry import BROKEN_PIPE
+from fastpoetry.transformclient import TransformProxy
+from tests.command import CommandTestCase
 from tests.test_terminal import Errors
-
-
-class CommandReactor(ClientReactor):
-    """
-    A reactor whose threads are done when its next turn comes.
-
-    @ivar isBusy: whether they take longer than that.
-    """
-
-    isBusy = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.work: list[Callable[[], None]] = []
-
-    def getThreadPool(self) -> CommandReactor:
-        """
-        There are no others.
-        """
-        return self
-
-    def callInThreadWithCallback(
-        self, onResult: Any, call: Any, *arguments: Any
-    ) -> None:
-        """
-        Call, and tell the result.
-        """
-
-        def work() -> None:
-            try:
-                result = call(*arguments)
-            except Exception:
-                onResult(False, Failure())
-            else:
-                onResult(True, result)
-
-        if self.isBusy:
-            self.work.append(work)
-        else:
-            work()
-            self.advance(0)
-
-
-class Output(io.BytesIO):
-    """
-    A standard output.
-
-    @ivar writes: what was written, each time.
-
-    @ivar flushed: what was there when it was last flushed.
-
-    @ivar error: what comes of writing.
-
-    @ivar most: how many bytes it takes at once; by default all.
-    """
-
-    error: OSError | None = None
-    most: int | None = None
-
-    def __init__(self, isTerminal: bool = False) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.flushed = b""
-        self._isTerminal = isTerminal
-
-    def isatty(self) -> bool:
-        return self._isTerminal
-
-    def flush(self) -> None:
-        self.flushed = self.getvalue()
-
-    def write(self, data: Any) -> int:
-        if self.error is not None:
-            raise self.error
-        self.writes.append(bytes(data[: self.most]))
-        return super().write(data[: self.most])
-
-
-class CommandTestCase(ClientTestCase):
-    """
-    Runs the command.
-    """
-
-    def setUp(self) -> None:
-        """
-        Make a reactor and the outputs.
-        """
-        super().setUp()
-        self.reactor: CommandReactor = CommandReactor()
-        self.stdout = Output()
-        self.stderr = Errors()
-
-    def start(self, *arguments: str) -> Deferred[None]:
-        """
-        Run the command with these arguments.
-        """
-        return main(self.reactor, arguments, self.stdout, self.stderr)
-
-    def assertEnds(
-        self, done: Deferred[None], status: int, stdout: bytes, *stderr: str
-    ) -> None:
-        """
-        Assert that the command is done, with an exit status, what was printed,
-        and the lines of standard error.
-        """
-        if status == 0:
-            self.assertIsNone(self.successResultOf(done))
-        else:
-            error = self.failureResultOf(done, SystemExit).value
-            self.assertEqual(error.code, status)
-        self.assertEqual(self.stdout.flushed, stdout)
-        self.assertEqual(self.stderr.getvalue().splitlines(), list(stderr))
 
 
 class ArgumentsTests(CommandTestCase):
@@ -229,7 +109,7 @@ class FetchTests(CommandTestCase):
     def test_inOrder(self) -> None:
         """
         If wanted, poems are printed in the order asked, when all are there; one
-        that is not leaves no trace, and an empty one neither.
+        that is not is missing, and an empty one, too.
         """
         done = self.start("17", "18", "19", "20", "--in-order")
         for number, poem in [(2, b"three\n"), (3, b""), (0, b"one\n")]:
@@ -240,6 +120,7 @@ class FetchTests(CommandTestCase):
             done,
             1,
             b"one\nthree\n",
+            "get-poetry: localhost:20: the poem is empty",
             "get-poetry: localhost:18: Connection lost before the end, "
             "0 bytes received",
         )
@@ -289,6 +170,102 @@ class FetchTests(CommandTestCase):
             b"",
             "get-poetry: localhost:17: nothing came for 2.5 seconds, 4 bytes received",
         )
+
+    def test_totalTimeout(self) -> None:
+        """
+        A server that sends a byte now and then has as long as it may take in all.
+        """
+        done = self.start("17", "--total-timeout", "10")
+        server = self.reactor.accept()
+        for _ in range(9):
+            self.reactor.advance(1.0)
+            server.send(b"x")
+        self.reactor.advance(1.0)
+        self.assertTrue(server.isAborted)
+        reason = "not all of it came in 10 seconds, 9 bytes received"
+        self.assertEnds(done, 1, b"", f"get-poetry: localhost:17: {reason}")
+
+    def test_stoodStill(self) -> None:
+        """
+        A process that stands still for longer than any timeout, while it connects
+        or reads, loses nothing.
+        """
+        done = self.start("17", "--timeout", "5", "--total-timeout", "7")
+        self.reactor.advance(1000.0)
+        server = self.reactor.accept()
+        self.reactor.advance(1000.0)
+        server.send(b"poem\n")
+        self.reactor.advance(1000.0)
+        server.end()
+        self.assertEnds(done, 0, b"poem\n")
+
+    def test_connectTimeout(self) -> None:
+        """
+        Endpoints have no deadline of their own, which would not mind when the
+        process stood still.
+        """
+        done = self.start("17", "--timeout", "5")
+        self.assertEqual(self.reactor.tcpClients[0][3], math.inf)
+        self.reactor.accept().sendPoem(b"poem\n")
+        self.assertEnds(done, 0, b"poem\n")
+
+    def test_maxLength(self) -> None:
+        """
+        A poem that is longer than it may be is given up, and costs no other.
+        """
+        done = self.start("17", "18", "--max-length", "4")
+        server = self.reactor.accept(0)
+        server.send(b"poems")
+        self.assertTrue(server.isAborted)
+        self.reactor.accept(1).sendPoem(b"poem")
+        reason = "longer than 4 bytes, 5 bytes received"
+        self.assertEnds(done, 1, b"poem", f"get-poetry: localhost:17: {reason}")
+
+    def test_noMemory(self) -> None:
+        """
+        A poem that there is no memory for is told in a line, and costs no other.
+        """
+        done = self.start("17", "18")
+        self.reactor.accept(0).end(MemoryError())
+        self.reactor.accept(1).sendPoem(b"poem")
+        reason = "no memory left for more, 0 bytes received"
+        self.assertEnds(done, 1, b"poem", f"get-poetry: localhost:17: {reason}")
+
+    def test_empty(self) -> None:
+        """
+        A poem of no bytes, as also a server that has none may send, is warned of,
+        and is a poem.
+        """
+        done = self.start("17", "18")
+        self.reactor.accept(0).sendPoem(b"poem\n")
+        self.reactor.accept(1).sendPoem(b"")
+        empty = "get-poetry: localhost:18: the poem is empty"
+        self.assertEnds(done, 0, b"poem\n", empty)
+
+    def test_fewDescriptors(self) -> None:
+        """
+        When there are no descriptors for as many fetches at once as are wanted,
+        that is said, and there are fewer, which costs no poem.
+        """
+        wanted: list[int] = []
+
+        def affordableJobs(jobs: int) -> int:
+            wanted.append(jobs)
+            return 1
+
+        self.patch(getpoetry, "affordableJobs", affordableJobs)
+        done = self.start("17", "18", "--jobs", "1000")
+        for port in (17, 18):
+            self.assertEqual(self.reactor.ports[-1], port)
+            self.reactor.accept().sendPoem(b"poem\n")
+        self.assertEnds(
+            done,
+            0,
+            b"poem\n" * 2,
+            "get-poetry: 1 poems at once instead of 2: no descriptors for more "
+            "(ulimit -Hn)",
+        )
+        self.assertEqual(wanted, [2])
 
     def test_jobs(self) -> None:
         """
@@ -378,12 +355,14 @@ class TransformTests(CommandTestCase):
     Tests of poems that are to be transformed.
     """
 
-    def begin(self) -> Deferred[None]:
+    def begin(self, *more: str) -> Deferred[None]:
         """
         Fetch a poem that is to be transformed.
+
+        @param more: arguments.
         """
         options = ["--transform", "loud", "--transform-server", "11000"]
-        done = self.start("17", *options, "--timeout", "5")
+        done = self.start("17", *options, "--timeout", "5", *more)
         self.assertEqual(self.reactor.ports, [17])
         self.reactor.accept().sendPoem(b"po\xc3\xa9sie")
         self.assertEqual(self.reactor.ports, [17, 11000])
@@ -423,6 +402,58 @@ class TransformTests(CommandTestCase):
         self.assertEqual(self.stdout.getvalue(), b"po\xc3\xa9sie")
         self.assertIn("not transformed by", self.stderr.getvalue())
 
+    def test_stoodStill(self) -> None:
+        """
+        A process that stands still for longer than any timeout, while it connects
+        to the server of transforms or waits for it, loses nothing.
+        """
+        done = self.begin()
+        self.reactor.advance(10_000.0)
+        server = self.reactor.accept()
+        for piece in (b"8:PO", b"\xc3\x89SIE!,"):
+            self.reactor.advance(1000.0)
+            server.send(piece)
+        server.end()
+        self.assertEnds(done, 0, b"PO\xc3\x89SIE!")
+
+    def test_totalTimeout(self) -> None:
+        """
+        A server of transforms that sends a byte now and then has as long as the
+        poem had.
+        """
+        done = self.begin("--total-timeout", "10")
+        server = self.reactor.accept()
+        for _ in range(9):
+            self.reactor.advance(1.0)
+            server.send(b"1")
+        self.reactor.advance(1.0)
+        self.assertTrue(server.isAborted)
+        server.end(ConnectionLost())
+        self.assertEnds(
+            done,
+            0,
+            b"po\xc3\xa9sie",
+            "get-poetry: localhost:17: not transformed by localhost:11000: "
+            "No whole answer in 10 seconds",
+        )
+
+    def test_noMemory(self) -> None:
+        """
+        A poem that there is no memory to transform is missing.
+        """
+        self.patch(TransformProxy, "xform", self.fail_)
+        options = ["--transform", "loud", "--transform-server", "11000"]
+        done = self.start("17", *options)
+        self.reactor.accept().sendPoem(b"poem")
+        reason = "no memory left to transform it"
+        self.assertEnds(done, 1, b"", f"get-poetry: localhost:17: {reason}")
+
+    def fail_(self, name: str, poem: bytes) -> Deferred[bytes]:
+        """
+        In place of a transform: there is no memory left.
+        """
+        raise MemoryError
+
     def test_noPoem(self) -> None:
         """
         Without a poem there is nothing to transform.
@@ -444,281 +475,3 @@ class TransformTests(CommandTestCase):
         self.failureResultOf(done, CancelledError)
         self.assertEqual(self.stdout.getvalue(), b"")
         server.end(ConnectionLost())
-
-
-class ProgressTests(CommandTestCase):
-    """
-    Tests of what a terminal shows.
-    """
-
-    def setUp(self) -> None:
-        """
-        Have standard error be a terminal.
-        """
-        super().setUp()
-        self.stderr = Errors(isTerminal=True)
-        self.reactor.advance(1000.0)  # the clock did not start with the command
-
-    def wait(self) -> None:
-        """
-        Wait for the progress to be drawn.
-        """
-        self.reactor.advance(INTERVAL)
-
-    def test_progress(self) -> None:
-        """
-        While poems come, the last line of the terminal says how many are there,
-        how many are not to be had, and how many bytes have come in what time;
-        in the end it is gone.
-        """
-        done = self.start("17", "18", "19", "--timeout", "1000")
-        servers = [self.reactor.accept(number) for number in range(3)]
-        self.assertEqual(self.stderr.getvalue(), "")
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 0 of 3, 0 bytes, 0 s"])
-        servers[0].send(b"x" * 12345)
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 0 of 3, 12.3 kB, 0 s"])
-        servers[1].end(ConnectionLost())
-        servers[2].sendPoem(b"poem\n")
-        failure = (
-            "get-poetry: localhost:18: Connection lost before the end, 0 bytes received"
-        )
-        self.assertEqual(self.stderr.screen, [failure, ""])
-        self.reactor.advance(10.0)
-        self.assertEqual(
-            self.stderr.screen, [failure, "poems: 1 of 3, 1 failed, 12.3 kB, 10 s"]
-        )
-        servers[0].end()
-        self.failureResultOf(done, SystemExit)
-        self.assertEqual(self.stderr.screen, [failure, ""])
-
-    def test_short(self) -> None:
-        """
-        Work that is soon done shows nothing.
-        """
-        done = self.start("17")
-        self.reactor.accept().sendPoem(b"poem\n")
-        self.assertEnds(done, 0, b"poem\n")
-
-    def test_quiet(self) -> None:
-        """
-        If wanted, only failures are shown.
-        """
-        done = self.start("17", "18", "--quiet")
-        self.wait()
-        self.reactor.accept(0).sendPoem(b"poem\n")
-        self.reactor.refuse(1)
-        self.wait()
-        self.assertEnds(
-            done,
-            1,
-            b"poem\n",
-            "get-poetry: localhost:18: Connection refused, 0 bytes received",
-        )
-
-    def test_noTerminal(self) -> None:
-        """
-        Nothing but failures is shown where there is no terminal.
-        """
-        self.stderr = Errors()
-        self.stdout = Output(isTerminal=True)
-        done = self.start("17", "18")
-        self.wait()
-        self.reactor.accept(0).sendPoem(b"no end of line")
-        self.reactor.refuse(1)
-        self.wait()
-        self.assertEnds(
-            done,
-            1,
-            b"no end of line",
-            "get-poetry: localhost:18: Connection refused, 0 bytes received",
-        )
-
-    def test_sameTerminal(self) -> None:
-        """
-        Poems that go to the same terminal have the line to themselves, for as
-        long as it takes to write them.
-        """
-        self.stdout = Output(isTerminal=True)
-        done = self.start("17", "18")
-        self.wait()
-        self.reactor.isBusy = True
-        self.reactor.accept(0).sendPoem(b"poem\n")
-        before = self.stderr.getvalue()
-        self.assertEqual(self.stderr.screen, [""])
-        self.reactor.advance(1.0)
-        self.assertEqual(self.stderr.getvalue(), before)
-        self.reactor.isBusy = False
-        self.reactor.work.pop()()
-        self.reactor.advance(0)
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 1 of 2, 5 bytes, 1 s"])
-        done.cancel()
-        self.failureResultOf(done, CancelledError)
-
-    def test_noEndOfLine(self) -> None:
-        """
-        Where a poem has ended in the middle of a line, progress and failures
-        begin another.
-        """
-        self.stdout = Output(isTerminal=True)
-        for isCut in (False, True):
-            self.stderr = Errors(isTerminal=True)
-            done = self.start("17", "18")
-            self.reactor.accept(-2).sendPoem(b"no end")
-            if isCut:
-                self.reactor.accept().end(ConnectionLost())
-                self.failureResultOf(done, SystemExit)
-                begun, line = self.stderr.getvalue().splitlines()
-                self.assertEqual(begun, "")
-                self.assertTrue(line.startswith("get-poetry: localhost:18: "), line)
-            else:
-                self.wait()
-                self.wait()
-                self.assertEqual(
-                    self.stderr.screen, ["", "poems: 1 of 2, 6 bytes, 0 s"]
-                )
-                done.cancel()
-                self.failureResultOf(done, CancelledError)
-
-    def test_otherOutput(self) -> None:
-        """
-        Poems that go elsewhere end no line of the terminal.
-        """
-        done = self.start("17", "18")
-        self.reactor.accept(0).sendPoem(b"no end")
-        self.wait()
-        self.assertEqual(self.stderr.screen, ["poems: 1 of 2, 6 bytes, 0 s"])
-        done.cancel()
-        self.failureResultOf(done, CancelledError)
-
-
-class RunTests(CommandTestCase):
-    """
-    Tests of the command as a process.
-    """
-
-    def setUp(self) -> None:
-        """
-        Have a file for standard output, and remember what is changed in the
-        process.
-        """
-        super().setUp()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        self.output = open(self.mktemp(), "w+b", buffering=0)  # noqa: SIM115
-        self.addCleanup(self.output.close)
-        self.patch(sys, "stdout", io.TextIOWrapper(self.output, "utf-8"))
-        self.addCleanup(sys.stdout.detach)
-        self.patch(sys, "stderr", self.stderr)
-        self.patch(sys, "argv", ["/usr/bin/get-poetry", "17"])
-        self.killed: list[tuple[int, int]] = []
-        self.patch(os, "kill", lambda *arguments: self.killed.append(arguments))
-        self.publisher = LogPublisher()
-        beginner = LogBeginner(self.publisher, self.stderr, sys, warnings)
-        self.patch(getpoetry, "globalLogBeginner", beginner)
-
-    def react(self, start: Any, arguments: Any) -> None:
-        """
-        Do what L{twisted.internet.task.react} does, but for what the test does.
-        """
-        self.done = start(self.reactor, *arguments)
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
-        for hook in self.reactor.whenRunningHooks:
-            hook[0](*hook[1], **hook[2])
-        self.server = self.reactor.accept()
-
-    def test_poem(self) -> None:
-        """
-        The poem comes on the process's standard output.
-        """
-        run(self.react)
-        self.server.sendPoem(b"poem\xff")
-        self.successResultOf(self.done)
-        self.output.seek(0)
-        self.assertEqual(self.output.read(), b"poem\xff")
-        self.assertEqual(self.stderr.getvalue(), "")
-
-    def test_log(self) -> None:
-        """
-        Of Twisted's log, what nobody has thought of is printed, and nothing else.
-        """
-        run(self.react)
-        self.server.sendPoem(b"")
-        for namespace, level, text in (
-            ("fastpoetry.client", LogLevel.critical, "a bug"),
-            ("fastpoetry.client", LogLevel.warn, "a warning"),
-            ("twisted.internet._sslverify", LogLevel.critical, "a certificate"),
-        ):
-            Logger(namespace, observer=self.publisher).emit(level, text)
-        (line,) = self.stderr.getvalue().splitlines()
-        self.assertTrue(line.endswith(" [fastpoetry.client#critical] a bug"), line)
-
-    def test_signals(self) -> None:
-        """
-        Signals end the process as they end any other.
-        """
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        run(self.react)
-        self.server.sendPoem(b"")
-        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
-        self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
-
-    def test_ignoredSignals(self) -> None:
-        """
-        Signals that whoever started the process wants ignored are.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        run(self.react)
-        self.server.sendPoem(b"")
-        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
-        self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_IGN)
-
-    def end(self, status: int) -> int:
-        """
-        Run, and have the command end with a status.
-
-        @return: the exit status of the process, if it is not killed.
-        """
-
-        def react(start: object, arguments: object) -> None:
-            raise SystemExit(status)
-
-        return self.assertRaises(SystemExit, run, react).code
-
-    def test_status(self) -> None:
-        """
-        The exit status is that of the command.
-        """
-        for status in (0, 1, 2):
-            self.assertEqual(self.end(status), status)
-        self.assertEqual(self.killed, [])
-
-    def test_brokenPipe(self) -> None:
-        """
-        When nobody reads its output, the process ends by SIGPIPE, as others do.
-        """
-        self.assertEqual(self.end(BROKEN_PIPE), BROKEN_PIPE)
-        self.assertEqual(self.killed, [(os.getpid(), signal.SIGPIPE)])
-        self.assertIs(signal.getsignal(signal.SIGPIPE), signal.SIG_DFL)
-
-    def test_noOutput(self) -> None:
-        """
-        Without a standard output nothing is done.
-        """
-        self.patch(sys, "stdout", None)
-        error = self.assertRaises(SystemExit, run, self.react)
-        self.assertEqual(error.code, "get-poetry: standard output is closed")
-        self.assertEqual(self.reactor.ports, [])
-
-    def test_noErrorOutput(self) -> None:
-        """
-        Without a standard error output nothing is said.
-        """
-        self.patch(sys, "stderr", None)
-        run(self.react)
-        self.server.end(ConnectionLost())
-        self.assertEqual(self.failureResultOf(self.done).value.code, 1)

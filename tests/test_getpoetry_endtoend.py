@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,22 +36,38 @@ class GetPoetryTests(SynchronousTestCase):
         """
         self.ground = Ground(self.addCleanup)
 
-    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: object, shell: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[bytes]:
         """
         Start the command.
+
+        @param shell: what runs it.
 
         @param options: as for C{Popen}.
         """
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         child = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*shell, *COMMAND, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             cwd=self.ground.path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
             **streams,
         )
         self.addCleanup(self.end, child)
         return child
+
+    def startIn(
+        self, script: str, *arguments: object, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """
+        Start the command from a shell.
+
+        @param script: C{"$@"} in it is the command.
+
+        @param options: as for C{Popen}.
+        """
+        return self.start(*arguments, shell=["sh", "-c", script, "sh"], **options)
 
     def end(self, child: subprocess.Popen[bytes]) -> None:
         """
@@ -68,6 +85,16 @@ class GetPoetryTests(SynchronousTestCase):
         listener.settimeout(DEADLINE)
         return listener.getsockname()[1], listener
 
+    def refuse(self) -> int:
+        """
+        @return: a port on which nobody listens.
+        """
+        refusing = socket.socket()
+        self.addCleanup(refusing.close)
+        refusing.bind(("127.0.0.1", 0))
+        port: int = refusing.getsockname()[1]
+        return port
+
     def accept(self, listener: socket.socket) -> socket.socket:
         """
         Wait for a reader.
@@ -78,10 +105,16 @@ class GetPoetryTests(SynchronousTestCase):
         return reader
 
     def assertEnds(
-        self, child: subprocess.Popen[bytes], status: int, stdout: bytes, stderr: str
+        self,
+        child: subprocess.Popen[bytes],
+        status: int,
+        stdout: bytes | None,
+        stderr: str,
     ) -> None:
         """
         Assert that the command ends so.
+
+        @param stdout: L{None} when it is no pipe.
         """
         out, errors = child.communicate(timeout=DEADLINE)
         self.assertEqual(errors.decode(), stderr)
@@ -130,16 +163,13 @@ class GetPoetryTests(SynchronousTestCase):
         Servers that refuse, that send half a poem and reset, and that send half
         and nothing more, are each told in a line; whole poems are printed.
         """
-        refusing = socket.socket()
-        self.addCleanup(refusing.close)
-        refusing.bind(("127.0.0.1", 0))
         (
             refused,
             (half, halfListener),
             (stall, stallListener),
             (good, goodListener),
         ) = (
-            refusing.getsockname()[1],
+            self.refuse(),
             self.listen(),
             self.listen(),
             self.listen(),
@@ -227,14 +257,80 @@ class GetPoetryTests(SynchronousTestCase):
             b"get-poetry: cannot write to standard output: No space left on device\n",
         )
         self.assertEqual(child.returncode, 1)
-        closed = subprocess.run(
-            ["sh", "-c", '"$@" >&-', "sh", *COMMAND, str(port)],
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            timeout=DEADLINE,
-        )
-        self.assertEqual(closed.stderr, b"get-poetry: standard output is closed\n")
-        self.assertEqual(closed.returncode, 1)
+        child = self.startIn('"$@" >&-', port)
+        self.assertEnds(child, 1, b"", "get-poetry: standard output is closed\n")
+
+    def test_errorOutput(self) -> None:
+        """
+        A standard error output that cannot be written, that nobody reads, or that
+        is closed, costs no poem, and nothing else is to be seen of it.
+        """
+        port, listener = self.listen()
+        end, unread = os.pipe()
+        os.close(end)
+        self.addCleanup(os.close, unread)
+        for script, stderr in (
+            ('"$@" 2>/dev/full', subprocess.PIPE),
+            ('"$@" 2>&-', subprocess.PIPE),
+            ('"$@"', unread),
+        ):
+            child = self.startIn(script, port, self.refuse(), stderr=stderr)
+            with self.accept(listener) as reader:
+                reader.sendall(POEM)
+            out, errors = child.communicate(timeout=DEADLINE)
+            self.assertEqual((child.returncode, out), (1, POEM))
+            self.assertFalse(errors)
+
+    def test_nonBlocking(self) -> None:
+        """
+        Where the output is in non-blocking mode, it is waited for, and gets all.
+        """
+        port, listener = self.listen()
+        end, descriptor = os.pipe()
+        os.set_blocking(descriptor, False)
+        child = self.start(port, stdout=descriptor)
+        os.close(descriptor)
+        with self.accept(listener) as reader:
+            reader.sendall(LONG)
+        with open(end, "rb") as output:
+            self.assertEqual(output.read(), LONG)
+        self.assertEnds(child, 0, None, "")
+
+    def test_endless(self) -> None:
+        """
+        A server that never ends costs its poem, and no other, when there is no
+        memory left, and when a poem may be no longer.
+        """
+        for script, option, reason in (
+            ('ulimit -v 600000; "$@"', 2**40, "no memory left for more"),
+            ('"$@"', 10**7, "longer than 10000000 bytes"),
+        ):
+            endless, listener = self.listen()
+            good, goodListener = self.listen()
+            child = self.startIn(script, "--max-length", option, endless, good)
+            with self.accept(listener) as reader, self.assertRaises(ConnectionError):
+                while True:
+                    reader.sendall(bytes(2**20))
+            with self.accept(goodListener) as reader:
+                reader.sendall(POEM)
+            out, errors = child.communicate(timeout=DEADLINE)
+            line = rf"^get-poetry: localhost:{endless}: {reason}, \d+ bytes received\n$"
+            self.assertRegex(errors.decode(), line)
+            self.assertEqual((child.returncode, out), (1, POEM))
+
+    def test_control(self) -> None:
+        """
+        On a terminal, control characters of a poem are shown.
+        """
+        port, listener = self.listen()
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        child = self.start(port, stdout=slave)
+        with self.accept(listener) as reader:
+            reader.sendall(b"\x1b]0;title\x07poem\xff")
+        self.assertEqual(child.wait(DEADLINE), 0)
+        self.assertEqual(os.read(master, 2**16), rb"^[]0;title^Gpoem\xff")
+        os.close(slave)
 
     def test_progress(self) -> None:
         """

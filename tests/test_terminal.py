@@ -4,7 +4,12 @@ Tests of L{fastpoetry.commands.terminal}.
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -149,6 +154,16 @@ class TerminalTests(SynchronousTestCase):
         self.wait()
         self.assertEqual(self.stderr.screen, ["poems: 0 of 3, 1.0 MB, 0 s"])
 
+    def test_control(self) -> None:
+        """
+        What is said may come from a peer: it is one line, with nothing that a
+        terminal would obey.
+        """
+        self.terminal.say("a poem\x1b[31m\nis lost\x9b")
+        self.assertEqual(
+            self.stderr.getvalue(), "get-poetry: a poem^[[31m^Jis lost\\u009b\n"
+        )
+
     def test_quiet(self) -> None:
         """
         If wanted, no progress is shown, and lines are still said.
@@ -195,6 +210,65 @@ class TerminalTests(SynchronousTestCase):
             self.stderr.getvalue(),
             "\nget-poetry: a poem is lost\nget-poetry: another is\n",
         )
+
+
+class WidthTests(SynchronousTestCase):
+    """
+    Tests of a progress that is wider than the terminal.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a terminal.
+        """
+        self.master, slave = pty.openpty()
+        self.addCleanup(os.close, self.master)
+        self.stderr = open(slave, "w")  # noqa: SIM115
+        self.addCleanup(self.stderr.close)
+        self.clock = Clock()
+        self.terminal = Terminal(self.stderr, 3, False, self.clock)
+        self.terminal.show()
+        self.addCleanup(self.terminal.hide)
+
+    def resize(self, columns: int) -> None:
+        """
+        Give the terminal another width.
+        """
+        size = struct.pack("HHHH", 25, columns, 0, 0)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
+
+    def draw(self) -> str:
+        """
+        @return: what is drawn next.
+        """
+        self.clock.advance(INTERVAL)
+        return os.read(self.master, 1000).decode()
+
+    def test_cut(self) -> None:
+        """
+        The line is cut so that it stays one, whenever the width changes.
+        """
+        line = "\rpoems: 0 of 3, 0 bytes, 0 s"
+        for columns, drawn in [(28, line), (10, line[:10]), (80, line)]:
+            self.resize(columns)
+            self.assertEqual(self.draw(), drawn)
+
+    def test_blank(self) -> None:
+        """
+        What takes it away is no wider either.
+        """
+        self.resize(80)
+        self.draw()
+        self.resize(10)
+        self.terminal.hide()
+        self.assertEqual(os.read(self.master, 1000), b"\r         \r")
+
+    def test_unknown(self) -> None:
+        """
+        Where the width is not known, nothing is cut.
+        """
+        self.resize(0)
+        self.assertEqual(self.draw(), "\rpoems: 0 of 3, 0 bytes, 0 s")
 
 
 class SizeTests(SynchronousTestCase):

@@ -5,14 +5,17 @@ The command line of C{get-poetry}.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from fastpoetry import __version__
 from fastpoetry.address import clientEndpoint
+from fastpoetry.client import MAX_LENGTH
+from fastpoetry.commands.printable import oneLine
 from fastpoetry.commands.values import count, timeout
 
 EPILOG = """\
@@ -59,11 +62,19 @@ def transformName(text: str) -> str:
     return text
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """
+        Tell a mistake: what was typed may have come from somebody else.
+        """
+        super().error(oneLine(message))
+
+
 def makeParser() -> argparse.ArgumentParser:
     """
     @return: what understands the command line.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="get-poetry",
         usage="get-poetry [options] [HOST:]PORT ...",
         description="Fetch poems, and print them as they come, each whole.",
@@ -100,11 +111,29 @@ def makeParser() -> argparse.ArgumentParser:
         "many seconds [default: 60]",
     )
     add(
+        "--total-timeout",
+        dest="totalTimeout",
+        metavar="SECONDS",
+        type=number(timeout),
+        default=3600.0,
+        help="give up on a poem that is not there, or not transformed, in so many "
+        "seconds, however steadily it comes [default: 3600]",
+    )
+    add(
+        "--max-length",
+        dest="maxLength",
+        metavar="BYTES",
+        type=number(count),
+        default=MAX_LENGTH,
+        help="give up on a poem that is longer [default: %(default)s, 1 GiB]",
+    )
+    add(
         "--jobs",
         metavar="N",
         type=number(count),
         default=10,
-        help="fetch so many poems at once [default: 10]",
+        help="fetch so many poems at once, or as many as there are descriptors for "
+        "[default: 10]",
     )
     add(
         "--in-order",
@@ -113,6 +142,12 @@ def makeParser() -> argparse.ArgumentParser:
         help="print the poems in the order asked, once all are there",
     )
     add("--quiet", action="store_true", help="show no progress")
+    add(
+        "--raw",
+        action="store_true",
+        help="have a terminal obey control characters in a poem, instead of showing "
+        "them as ^[; elsewhere a poem is always printed as it is",
+    )
     add("--version", action="version", version=f"get-poetry {__version__}")
     return parser
 
@@ -129,11 +164,17 @@ class Options(argparse.Namespace):
 
     @ivar timeout: how many seconds a server may take to answer, and be silent.
 
+    @ivar totalTimeout: how many seconds a poem may take in all, and its transform.
+
+    @ivar maxLength: how many bytes a poem may have.
+
     @ivar jobs: how many poems are fetched at once.
 
     @ivar inOrder: whether poems are printed in the order given.
 
     @ivar quiet: whether no progress is shown.
+
+    @ivar raw: whether control characters in a poem are for a terminal to obey.
     """
 
     addresses: list[str]
@@ -141,9 +182,12 @@ class Options(argparse.Namespace):
     transform: str | None
     transformServer: Any
     timeout: float
+    totalTimeout: float
+    maxLength: int
     jobs: int
     inOrder: bool
     quiet: bool
+    raw: bool
 
 
 def parse(reactor: Any, argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> Options:
@@ -180,11 +224,11 @@ def makeEndpoints(reactor: Any, options: Options) -> None:
     """
     if (options.transform is None) != (options.transformServer is None):
         raise ValueError("--transform and --transform-server go together")
-    timeout = options.timeout
-    options.endpoints = [
-        clientEndpoint(reactor, text, timeout) for text in options.addresses
-    ]
+
+    def make(text: str) -> IStreamClientEndpoint:
+        # Whoever connects has a deadline, which minds when the process stood still.
+        return clientEndpoint(reactor, text, math.inf)
+
+    options.endpoints = [make(text) for text in options.addresses]
     if options.transformServer is not None:
-        options.transformServer = clientEndpoint(
-            reactor, options.transformServer, timeout
-        )
+        options.transformServer = make(options.transformServer)

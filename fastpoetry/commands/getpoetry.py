@@ -18,6 +18,7 @@ from twisted.internet.defer import (
     DeferredLock,
     DeferredSemaphore,
     FirstError,
+    TimeoutError,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
@@ -35,22 +36,13 @@ from zope.interface import provider
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.commands.arguments import Options, parse
+from fastpoetry.commands.descriptors import affordableJobs
+from fastpoetry.commands.output import standardError, writeAll, writePoem
 from fastpoetry.commands.terminal import Terminal
+from fastpoetry.deadline import addDeadline
 
 # What the shell makes of a process that ended because nobody reads its output.
 BROKEN_PIPE = 128 + signal.SIGPIPE
-
-
-def writeAll(stream: BinaryIO, data: bytes) -> None:
-    """
-    Write all of something: a stream without a buffer may take it in parts.
-
-    @raise OSError: when that is impossible.
-    """
-    rest = memoryview(data)
-    while rest:
-        rest = rest[stream.write(rest) :]
-    stream.flush()
 
 
 class GetPoetry:
@@ -69,11 +61,13 @@ class GetPoetry:
         @param stderr: where everything else goes.
         """
         total = len(options.endpoints)
+        isDumb = os.environ.get("TERM") == "dumb"
         self._reactor = reactor
         self._options = options
         self._stdout = stdout
-        self._terminal = Terminal(stderr, total, options.quiet, reactor)
-        self._jobs = DeferredSemaphore(options.jobs)
+        self._terminal = Terminal(stderr, total, options.quiet or isDumb, reactor)
+        self._wantedJobs = min(options.jobs, total)
+        self._jobs = DeferredSemaphore(affordableJobs(self._wantedJobs))
         self._writing = DeferredLock()
 
     async def run(self) -> int:
@@ -84,6 +78,11 @@ class GetPoetry:
 
         @raise OSError: when a poem cannot be printed.
         """
+        if self._jobs.limit < self._wantedJobs:
+            self._terminal.say(
+                f"{self._jobs.limit} poems at once instead of {self._wantedJobs}: "
+                "no descriptors for more (ulimit -Hn)"
+            )
         self._terminal.show()
         try:
             await self._run()
@@ -118,29 +117,40 @@ class GetPoetry:
         async with self._jobs:
             try:
                 poem = await self._fetch(endpoint)
+                if self._options.transform is not None:
+                    poem = await self._transform(endpoint, poem)
             except PoetryCancelledError:
                 raise
             except PoetryFetchError as error:
-                self._terminal.failed += 1
-                self._terminal.say(str(error))
-                return b""
-            if self._options.transform is not None:
-                poem = await self._transform(endpoint, poem)
+                return self._miss(str(error))
+            except MemoryError:
+                return self._miss(f"{endpoint}: no memory left to transform it")
             self._terminal.done += 1
             if self._options.inOrder:
                 return poem
             await self._write(poem)
             return b""
 
-    def _fetch(self, endpoint: IStreamClientEndpoint) -> Deferred[bytes]:
-        timeout = self._options.timeout
-        return getPoetry(
+    def _miss(self, reason: str) -> bytes:
+        self._terminal.failed += 1
+        self._terminal.say(reason)
+        return b""
+
+    async def _fetch(self, endpoint: IStreamClientEndpoint) -> bytes:
+        options = self._options
+        poem = await getPoetry(
             endpoint,
-            timeout=timeout,
-            connectTimeout=timeout,
+            timeout=options.timeout,
+            connectTimeout=options.timeout,
+            totalTimeout=options.totalTimeout,
+            maxLength=options.maxLength,
             received=self._received,
             reactor=self._reactor,
         )
+        if not poem:
+            # So ends also a server that has none, as a relay without its backend.
+            self._terminal.say(f"{endpoint}: the poem is empty")
+        return poem
 
     def _received(self, size: int) -> None:
         self._terminal.received += size
@@ -157,15 +167,21 @@ class GetPoetry:
             connectTimeout=options.timeout,
             reactor=self._reactor,
         )
+        transforming = proxy.xform(options.transform, poem)
         try:
-            return await proxy.xform(options.transform, poem)
+            return await addDeadline(transforming, options.totalTimeout, self._reactor)
         except TransformError as error:
-            self._terminal.say(
-                f"{endpoint}: not transformed by {options.transformServer}: {error}"
-            )
-            return poem
+            reason = str(error)
+        except TimeoutError:
+            reason = f"No whole answer in {options.totalTimeout:g} seconds"
+        self._terminal.say(
+            f"{endpoint}: not transformed by {options.transformServer}: {reason}"
+        )
+        return poem
 
     async def _write(self, poem: bytes) -> None:
+        if not poem:  # which ends in no line
+            return
         async with self._writing:
             self._terminal.hide()
             try:
@@ -173,9 +189,10 @@ class GetPoetry:
                 await deferToThreadPool(
                     self._reactor,
                     self._reactor.getThreadPool(),
-                    writeAll,
+                    writePoem,
                     self._stdout,
                     poem,
+                    self._options.raw,
                 )
             finally:
                 isMidLine = self._stdout.isatty() and not poem.endswith(b"\n")
@@ -224,12 +241,15 @@ async def _main(
 def isUnexpected(event: LogEvent) -> Any:
     """
     Decide what of Twisted's log is printed: what it would print by itself, but not why
-    TLS distrusts a server, which is told in a line as every other failure.
+    TLS distrusts a server, and that there was no memory to read with, which are told
+    in a line as every other failure.
 
     @see: L{twisted.logger.ILogFilterPredicate}
     """
-    isTLS = event["log_namespace"] == "twisted.internet._sslverify"
-    if event["log_level"] is LogLevel.critical and not isTLS:
+    isTold = event["log_namespace"] == "twisted.internet._sslverify" or (
+        "log_failure" in event and event["log_failure"].check(MemoryError)
+    )
+    if event["log_level"] is LogLevel.critical and not isTold:
         return PredicateResult.yes
     return PredicateResult.no
 
@@ -238,8 +258,10 @@ def run(react: Callable[..., Any] = task.react) -> None:
     """
     The command, as a process.
     """
+    stderr = standardError()
     if sys.stdout is None:  # as after >&-
-        raise SystemExit("get-poetry: standard output is closed")
+        stderr.write("get-poetry: standard output is closed\n")
+        raise SystemExit(1)
     # A signal ends this as it ends any other command: nothing is left half done.
     # Python would print a traceback, and Twisted end with status 0.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -252,7 +274,6 @@ def run(react: Callable[..., Any] = task.react) -> None:
 
     # A buffer would complain once more, at exit, of what it could not write.
     stdout = io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
-    stderr = sys.stderr or io.StringIO()
     observer = FilteringLogObserver(textFileLogObserver(stderr), [isUnexpected])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     maybeGlobalReactor(None)  # the one that react() takes, whose clock it sets

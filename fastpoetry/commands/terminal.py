@@ -4,10 +4,13 @@ What C{get-poetry} says on standard error: failures, and on a terminal the progr
 
 from __future__ import annotations
 
+import os
 from typing import TextIO
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+
+from fastpoetry.commands.printable import oneLine
 
 # How many seconds there are between two looks at the progress.  Work that is done
 # before the first shows none.
@@ -83,8 +86,10 @@ class Terminal:
     def say(self, text: str) -> None:
         """
         Print a line.
+
+        @param text: control characters in it, which may be a peer's, are shown.
         """
-        self._print(f"{self._blank()}get-poetry: {text}\n")
+        self._print(f"{self._blank()}get-poetry: {oneLine(text)}\n")
 
     def _draw(self) -> None:
         failed = f", {self.failed} failed" if self.failed else ""
@@ -93,12 +98,20 @@ class Terminal:
             f"poems: {self.done} of {self._total}{failed}, "
             f"{sizeText(self.received)}, {elapsed} s"
         )
-        self._print("\r" + line.ljust(len(self._line)))
-        self._line = line
+        self._print("\r" + self._cut(line.ljust(len(self._line))))
+        self._line = self._cut(line)
 
     def _blank(self) -> str:
         line, self._line = self._line, ""
-        return f"\r{' ' * len(line)}\r" if line else ""
+        return f"\r{self._cut(' ' * len(line))}\r" if line else ""
+
+    def _cut(self, line: str) -> str:
+        # The last column stays free: some terminals begin a new line after it.
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:
+            return line
+        return line[: columns - 1] if columns else line  # 0: it is not known
 
     def _print(self, text: str) -> None:
         if text and self._isMidLine:
