@@ -19,15 +19,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.address import addressOf, clientEndpoint
-from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
+from fastpoetry.client import (
+    MAX_LENGTH,
+    PoetryCancelledError,
+    PoetryFetchError,
+    getPoetry,
+)
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.daemon import allServices
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IHasReaders, IPoetrySource, IReloadable
-
-# How many bytes a poem may have unless the operator says otherwise: a server that
-# never ends must not fill the memory.
-MAX_LENGTH = 2**30
 
 # Seconds from a fetch that failed to the next: at first, and at most.  Each time it
 # is twice as long.

@@ -8,11 +8,12 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.address import clientEndpoint
+from fastpoetry.client import MAX_LENGTH
 from fastpoetry.commands.options import ListenerOptions, named
 from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.proxy import MAX_LENGTH, ProxyService
+from fastpoetry.proxy import ProxyService
 
 
 class Options(ListenerOptions):
