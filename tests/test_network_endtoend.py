@@ -268,7 +268,8 @@ class NetworkTests(NetworkTestCase):
         While the server behind them is stopped, a proxy that keeps its poem serves
         that, one that wants a newer poem serves the older one, with a warning, and
         one that has none resets its readers.  When the server is back with another
-        poem, the latter two serve that, and the first one does after SIGHUP.
+        poem, all of them fetch that after SIGHUP, and who has an older one serves it
+        meanwhile.
         """
         port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
         upstream = self.serve(POEM, port)
@@ -287,7 +288,7 @@ class NetworkTests(NetworkTestCase):
             rf"127\.0\.0\.1:{portOf(empty)}: .+, 0 bytes received",
         )
         self.assertRaises(ConnectionResetError, fetch, portOf(empty))
-        reason = f"127.0.0.1:{port}: Connection refused, 0 bytes received\n"
+        reason = f"127.0.0.1:{port}: Connection refused, 0 bytes received"
         asking.waitForLog(f"#warn] serving an older poem: {reason}")
         empty.waitForLog(f": {reason}", times=2)
         self.assertEqual(2, empty.log.count("#error] no poem for 127.0.0.1:"))
@@ -295,9 +296,12 @@ class NetworkTests(NetworkTestCase):
 
         upstream = self.serve(OTHER, port)
         proxies = [keeping, empty, asking]
-        self.assertPrints("", proxies, 0, POEM + OTHER + OTHER)
-        keeping.signal(signal.SIGHUP)
-        keeping.waitForLog("received SIGHUP")
+        for proxy in proxies:
+            proxy.signal(signal.SIGHUP)
+            proxy.waitForLog("received SIGHUP")
+        self.assertPrints("", proxies, 0, POEM + OTHER + POEM)
+        for proxy in proxies:
+            proxy.waitForLog(f"fetched {len(OTHER)} bytes")
         self.assertPrints("", proxies, 0, OTHER + OTHER + OTHER)
         for server in (*proxies, upstream):
             server.stop()

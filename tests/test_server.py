@@ -11,6 +11,7 @@ import socket
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.tcp import Port
@@ -24,7 +25,7 @@ from fastpoetry import server as serverModule
 from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import IAbortable
+from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
@@ -113,7 +114,7 @@ class ListenTests(SynchronousTestCase):
         It is a service that can be aborted.
         """
         server = self.makeServer("tcp:17", Reactor())
-        for interface in (IService, IAbortable):
+        for interface in (IService, IAbortable, IHasReaders, IReloadable):
             verifyObject(interface, server)
 
     def start(self, description: str, privileged: bool) -> PoetryServer:
@@ -166,6 +167,27 @@ class ListenTests(SynchronousTestCase):
 
         server = PoetryServer("tcp:17", PoetryFactory(StaticSource(b"")))
         self.assertIs(server.reactor, reactor)
+
+    def test_hasReader(self) -> None:
+        """
+        It knows from where its readers have come, for the source that they read from,
+        be it by IPv4 at a port of both families.
+        """
+        server: Any = self.start(r"tcp6:0:interface=\:\:", False)
+        source = server.factory.source
+        here = ("127.0.0.1", server.port.getHost().port)
+        with socket.create_connection(here, 30) as reader:
+            address = IPv4Address("TCP", *reader.getsockname())
+            self.assertFalse(server.hasReader(source, address))
+            select.select([server._acceptor], [], [], 30)
+            server._acceptor.doRead()
+            self.assertTrue(server.hasReader(source, address))
+            self.assertFalse(server.hasReader(object(), address))
+            self.assertFalse(server.hasReader(source, None))
+            for transport in server._acceptor.connections:
+                transport.abortConnection()
+            server.reactor.advance(0)
+        self.assertFalse(server.hasReader(source, address))
 
     def test_malformed(self) -> None:
         """
