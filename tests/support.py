@@ -233,9 +233,9 @@ class PretendedEpoll:
         if self.masks.pop(fd, None) is None:
             raise FileNotFoundError(errno.ENOENT, "not registered")
 
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
+    def poll(self, timeout: float, maxevents: int = 1023) -> list[tuple[int, int]]:
         """
-        @return: the events that there are.
+        @return: the events that there are, no more than so many.
         """
         events = []
         for fd, mask in self.masks.items():
@@ -250,7 +250,7 @@ class PretendedEpoll:
                 found |= select.EPOLLHUP
             if found:
                 events.append((fd, found))
-        return events
+        return events[:maxevents]
 
     def close(self) -> None:
         """

@@ -117,9 +117,9 @@ class ListedEpoll(PretendedEpoll):
         self.calls.append("unregister")
         super().unregister(fd)
 
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
+    def poll(self, timeout: float, maxevents: int = 1023) -> list[tuple[int, int]]:
         events, self.events = self.events, None
-        return super().poll(timeout) if events is None else events
+        return super().poll(timeout, maxevents) if events is None else events
 
     def close(self) -> None:
         super().close()

@@ -165,7 +165,8 @@ class Connections:
         """
         Give those their turn for whom something has come.
         """
-        for fd, events in self._epoll.poll(0):
+        # Of all of them: by default it gives no more than 1,023 at once.
+        for fd, events in self._epoll.poll(0, len(self._open) or 1):
             transport = self._open.get(fd)
             if transport is None or not transport.waits:
                 # It was lost during the turn of another; and perhaps somebody began
