@@ -1,44 +1,56 @@
 """
-Deadlines for a process that may stand still.
-
-When a process is stopped (Ctrl-Z) and goes on, all that was due meanwhile is due at
-once, and a reactor calls what is due before it reads what has come.
+Deadlines that a process which stood still does not make anybody miss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-# A call that comes so many seconds late comes from a process that stood still.
-STANDSTILL = 1.0
-
 _Result = TypeVar("_Result")
+
+# Who is called so many seconds late did not only have much to do.
+STANDSTILL = 1.0
 
 
 class Deadline:
     """
-    Calls a function when a time is over.
+    Calls a function when a time is over and the reactor has had one more turn.
 
-    That is after one more turn of the reactor at the earliest, so that what has come
-    is read first.  When the process stood still, there is as much time again as it
-    did, up to the whole.
+    When the process itself stood still (Ctrl-Z, a machine that was suspended), the time
+    is over before anything is read that has come meanwhile.  In that turn it is, and
+    whoever reads it can start the deadline again.  As much time as was lost comes on
+    top.
     """
 
     _call: IDelayedCall | None = None
+    _endsAt = inf
+    _isOver = False  # and there is one more turn, or the time that was lost
+    _lost = 0.0
 
-    def __init__(self, clock: IReactorTime, missed: Callable[[], object]) -> None:
+    def __init__(self, reactor: IReactorTime, missed: Callable[[], object]) -> None:
         """
-        @param clock: measures the time.
+        @param reactor: the clock.
 
-        @param missed: what to call.
+        @param missed: what to call, without arguments.
         """
-        self._clock = clock
+        self._reactor = reactor
         self._missed = missed
+
+    @property
+    def lost(self) -> float:
+        """
+        How many seconds the process stood still at the end of the time.
+        """
+        if self._isOver:
+            return self._lost
+        late = self._reactor.seconds() - self._endsAt
+        return late if late >= STANDSTILL else 0.0
 
     def start(self, seconds: float) -> None:
         """
@@ -46,11 +58,10 @@ class Deadline:
 
         @param seconds: how much time there is from now on.
         """
-        self._seconds = seconds
-        self._isLast = False
-        self._due = self._clock.seconds() + seconds
+        self._isOver = False
+        self._endsAt = self._reactor.seconds() + seconds
         if self._call is None:
-            self._call = self._clock.callLater(seconds, self._check)
+            self._call = self._reactor.callLater(seconds, self._end)
         else:
             self._call.reset(seconds)
 
@@ -59,19 +70,17 @@ class Deadline:
         Call nothing any more.
         """
         call, self._call = self._call, None
+        self._isOver, self._endsAt = False, inf
         if call is not None:
             call.cancel()
 
-    def _check(self) -> None:
+    def _end(self) -> None:
         self._call = None
-        late = max(0.0, self._clock.seconds() - self._due)
-        if self._isLast and late < STANDSTILL:
+        if self._isOver:
             self._missed()
-            return
-        again = min(late, self._seconds)
-        self._isLast = True
-        self._due = self._clock.seconds() + again
-        self._call = self._clock.callLater(again, self._check)
+        else:
+            self._lost, self._isOver = self.lost, True
+            self._call = self._reactor.callLater(self._lost, self._end)
 
 
 def addDeadline(

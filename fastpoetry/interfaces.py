@@ -72,7 +72,7 @@ class ITransformService(Interface):
 
     def transform(name: str, poem: str) -> str:
         """
-        Transform a poem.
+        Transform a poem.  A long one is transformed in a thread, but never two at once.
 
         @param name: which transform to use.
 

@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.deadline import Deadline, addDeadline
+from fastpoetry.netstring import OneNetstring
 from fastpoetry.text import explain
-from fastpoetry.transform import OneNetstring
 
 # How many bytes an answer has at most, unless the caller says otherwise.  It may
 # be longer than the request: in upper case, some letters are three.

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
@@ -66,10 +67,53 @@ def noSpace(*arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+class PretendedThreads:
+    """
+    A thread pool in which nothing is called before the test says so.
+
+    @ivar waiting: what is to be called, each with what wants to know what it gave.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Callable[[], Any], Callable[[bool, Any], None]]] = []
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], function: Callable[[], Any]
+    ) -> None:
+        """
+        @see: L{twisted.python.threadpool.ThreadPool.callInThreadWithCallback}
+        """
+        self.waiting.append((function, onResult))
+
+    def callNext(self) -> None:
+        """
+        Call the first of those that wait.
+        """
+        function, onResult = self.waiting.pop(0)
+        try:
+            result = function()
+        except Exception:
+            onResult(False, Failure())
+        else:
+            onResult(True, result)
+
+
 class Reactor(MemoryReactorClock):
     """
-    A reactor in memory that can be called from a signal handler.
+    A reactor in memory that can be called from a signal handler, and has threads.
+
+    @ivar threads: what calls functions as if in threads.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = PretendedThreads()
+
+    def getThreadPool(self) -> PretendedThreads:
+        """
+        @return: the threads.
+        """
+        return self.threads
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         """

@@ -114,6 +114,48 @@ class DaemonTests(SynchronousTestCase):
         self.assertIn(b"not a whole number above 0: 1M", terminal)
         self.assertNotIn(b"Traceback", terminal)
 
+    def test_stalled(self) -> None:
+        """
+        A hundred clients who stop in the middle of 7 MB have no more memory together
+        than there is; short poems are answered meanwhile, and long ones afterwards.
+        """
+        server = self.ground.daemon(f"{PLUGIN} --max-memory 30000000")
+        self.assertEqual(self.ask(server, LONG_REQUEST), LONG_ANSWER)
+        idle, fresh = descriptors(server), memory(server)
+        clients = [connect(*server.ports) for _ in range(100)]
+        for client in clients:
+            client.settimeout(0)
+            client.send(LONG_REQUEST[:-1])
+            client.settimeout(DEADLINE)
+        self.assertEqual(self.ask(server, REQUEST), ANSWER)
+        self.assertLess(memory(server) - fresh, 40 * 2**20)
+        for client in clients:
+            client.close()
+        self.assertEqual(self.ask(server, LONG_REQUEST), LONG_ANSWER)
+        server.waitUntil(lambda: descriptors(server) <= idle, "end of all connections")
+        server.stop()
+
+    def test_stoodStill(self) -> None:
+        """
+        A server that stood still for longer than its deadlines answers whoever has
+        asked meanwhile.
+        """
+        command = f"{PLUGIN} --timeout 1 --request-timeout 1"
+        server = self.ground.daemon(command)
+        other = Ground(self.addCleanup).daemon(command)
+        idle = descriptors(server)
+        client = connect(*server.ports)
+        client.sendall(REQUEST[:9])
+        server.waitUntil(lambda: descriptors(server) > idle, "the connection")
+        server.signal(signal.SIGSTOP)
+        client.sendall(REQUEST[9:])
+        with connect(*other.ports):
+            other.waitForLog("gave up on ")  # as this one would have
+        server.signal(signal.SIGCONT)
+        self.assertEqual(readAll(client), ANSWER)
+        server.stop()
+        other.stop()
+
     def test_abuse(self) -> None:
         """
         Whatever is sent, every connection has an end, and what claims to be a

@@ -41,17 +41,41 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options.descriptions, ["tcp:10000:interface=localhost"])
         self.assertEqual(options["max-length"], 2**20)
         self.assertEqual(options["timeout"], 60)
+        self.assertEqual(options["request-timeout"], 60)
+        self.assertEqual(options["max-memory"], 2**28)
 
     def test_refused(self) -> None:
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for value in ("0", "-1", "1M", ""):
-            error = self.assertRaises(
-                usage.UsageError, self.parse, "--max-length", value
-            )
-            sentence = f"--max-length is not a whole number above 0: {value}"
-            self.assertTrue(str(error).endswith(sentence), str(error))
+        numbers = "is not a whole number above 0"
+        seconds = "is not a number of seconds above 0"
+        options = {
+            "max-length": numbers,
+            "max-memory": numbers,
+            "request-timeout": seconds,
+        }
+        for option, sentence in options.items():
+            for value in ("0", "-1", "1M", ""):
+                error = self.assertRaises(
+                    usage.UsageError, self.parse, f"--{option}", value
+                )
+                expected = f"--{option} {sentence}: {value}"
+                self.assertTrue(str(error).endswith(expected), str(error))
+
+    def test_memory(self) -> None:
+        """
+        There has to be memory for the longest request, and by default there is.
+        """
+        options = self.parse("--max-length", "1000000000")
+        self.assertEqual(options["max-memory"], 3 * 10**9)
+        options = self.parse("--max-length", "100", "--max-memory", "300")
+        self.assertEqual(options["max-memory"], 300)
+        error = self.assertRaises(
+            usage.UsageError, self.parse, "--max-length=100", "--max-memory=299"
+        )
+        sentence = "--max-memory is less than 3 times --max-length: 299"
+        self.assertEqual(str(error), sentence)
 
     def test_help(self) -> None:
         """
@@ -67,7 +91,7 @@ class OptionsTests(SynchronousTestCase):
         """
         output = io.BytesIO()
         ZshArgumentsGenerator(transformtap.Options(), "twistd", output).write()
-        for option in ("max-length", "endpoint", "timeout"):
+        for option in ("max-length", "max-memory", "request-timeout", "endpoint"):
             self.assertIn(f"--{option}", output.getvalue().decode())
 
 
@@ -78,24 +102,30 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_tree(self) -> None:
         """
-        The process comes first, and one table serves on all ports.
+        The process comes first, and all ports have one table, one thread, and memory
+        together.
         """
         options = transformtap.Options()
         options.parseOptions(
             [
                 *["-p", "1", "-p", "2", "--max-length", "100", "--timeout", "5"],
                 *["--grace", "6", "--max-connections", "7"],
+                *["--max-memory", "800", "--request-timeout", "9"],
             ]
         )
         services: Any = transformtap.makeService(options)
         verifyObject(IService, services)
         daemon, transforms, *servers = services
+        first = servers[0].factory
+        self.assertEqual((first.memory.size, first.requestTimeout), (800, 9.0))
         self.assertIsInstance(daemon, DaemonService)
         self.assertIsInstance(transforms, TransformService)
         for number, server in enumerate(servers, 1):
             self.assertIsInstance(server, PoetryServer)
             self.assertEqual(server.description, f"tcp:{number}:interface=localhost")
             self.assertIs(server.factory.service, transforms)
+            self.assertIs(server.factory.memory, first.memory)
+            self.assertIs(server.factory.thread, first.thread)
             self.assertEqual(
                 (server.factory.maxLength, server.factory.timeout), (100, 5.0)
             )

@@ -7,10 +7,13 @@ from __future__ import annotations
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
+from fastpoetry.capacity import Memory, OneThread
 from fastpoetry.commands.options import ListenerOptions, named
-from fastpoetry.commands.values import count
+from fastpoetry.commands.values import count, timeout
 from fastpoetry.daemon import DaemonService
 from fastpoetry.transform import (
+    EXPANSION,
+    MAX_MEMORY,
     MAX_REQUEST,
     TRANSFORMS,
     TransformFactory,
@@ -38,9 +41,45 @@ class Options(ListenerOptions):
             "How many bytes a request may have, name and poem together.",
             named("max-length", count),
         ],
+        [
+            "max-memory",
+            None,
+            None,
+            "How many bytes all requests and their answers may take together; others "
+            f"wait. [default: {MAX_MEMORY}, or {EXPANSION} times max-length]",
+            named("max-memory", count),
+        ],
+        [
+            "request-timeout",
+            None,
+            60.0,
+            "Give up on a client whose request has not come whole so many seconds "
+            "after it connected.",
+            named("request-timeout", timeout),
+        ],
     ]
 
-    compData = usage.Completions(descriptions={"max-length": "number of bytes"})
+    compData = usage.Completions(
+        descriptions={
+            "max-length": "number of bytes",
+            "max-memory": "number of bytes",
+            "request-timeout": "seconds",
+        }
+    )
+
+    def postOptions(self) -> None:
+        """
+        See that there is memory for the longest request.
+        """
+        super().postOptions()
+        least = EXPANSION * self["max-length"]
+        if self["max-memory"] is None:
+            self["max-memory"] = max(MAX_MEMORY, least)
+        elif self["max-memory"] < least:
+            raise usage.UsageError(
+                f"--max-memory is less than {EXPANSION} times --max-length: "
+                f"{self['max-memory']}"
+            )
 
 
 def makeService(options: Options) -> IService:
@@ -51,9 +90,15 @@ def makeService(options: Options) -> IService:
     DaemonService().setServiceParent(services)
     transforms = TransformService()
     transforms.setServiceParent(services)
+    memory, thread = Memory(options["max-memory"]), OneThread()
     for description in options.descriptions:
         factory = TransformFactory(
-            transforms, options["timeout"], options["max-length"]
+            transforms,
+            options["timeout"],
+            options["max-length"],
+            requestTimeout=options["request-timeout"],
+            memory=memory,
+            thread=thread,
         )
         options.makeServer(description, factory).setServiceParent(services)
     return services

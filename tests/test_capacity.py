@@ -1,0 +1,176 @@
+"""
+Tests of L{fastpoetry.capacity}.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from fastpoetry.capacity import Memory, OneThread
+from tests.support import Reactor
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    Tests of L{Memory}.
+    """
+
+    def test_room(self) -> None:
+        """
+        As long as there is room nobody waits.
+        """
+        memory = Memory(10)
+        self.assertEqual(self.successResultOf(memory.acquire(4)), 4)
+        self.assertEqual(self.successResultOf(memory.acquire(6)), 6)
+        self.assertEqual(memory.taken, 10)
+
+    def test_order(self) -> None:
+        """
+        Who came first is first, though there be room for the next one before.
+        """
+        memory = Memory(10)
+        self.successResultOf(memory.acquire(8))
+        large, small = memory.acquire(9), memory.acquire(1)
+        self.assertNoResult(small)
+        memory.exchange(8, 0)
+        self.assertEqual(self.successResultOf(large), 9)
+        self.assertEqual(self.successResultOf(small), 1)
+        self.assertEqual(memory.taken, 10)
+
+    def test_cancel(self) -> None:
+        """
+        Who leaves keeps nobody waiting, and is not counted.
+        """
+        memory = Memory(10)
+        self.successResultOf(memory.acquire(8))
+        large, small = memory.acquire(9), memory.acquire(1)
+        large.cancel()
+        self.failureResultOf(large, CancelledError)
+        self.successResultOf(small)
+        self.assertEqual(memory.taken, 9)
+
+    def test_exchange(self) -> None:
+        """
+        Bytes can be taken at once, though there be none left: others wait for longer.
+        """
+        memory = Memory(10)
+        self.successResultOf(memory.acquire(8))
+        memory.exchange(8, 15)
+        waiting = memory.acquire(1)
+        memory.exchange(15, 10)
+        self.assertNoResult(waiting)
+        memory.exchange(10, 9)
+        self.successResultOf(waiting)
+
+    def test_manyAtOnce(self) -> None:
+        """
+        Those who give back as soon as they have got something let in as many as
+        there are.
+        """
+        memory = Memory(10)
+        self.successResultOf(memory.acquire(10))
+        got: list[int] = []
+
+        def giveBack(size: int) -> None:
+            got.append(size)
+            memory.exchange(size, 0)
+
+        for _ in range(2000):
+            memory.acquire(10).addCallback(giveBack)
+        memory.exchange(10, 0)
+        self.assertEqual((len(got), memory.taken), (2000, 0))
+
+
+class OneThreadTests(SynchronousTestCase):
+    """
+    Tests of L{OneThread}, with pretended threads.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.thread = OneThread(self.reactor)
+        self.called: list[str] = []
+
+    def call(self, name: str) -> Deferred[Any]:
+        """
+        Have a function called that gives its name.
+        """
+
+        def function() -> str:
+            self.called.append(name)
+            return name
+
+        return self.thread.call(function)
+
+    def turn(self) -> None:
+        """
+        Let the thread call one function.
+        """
+        (_,) = self.reactor.threads.waiting
+        self.reactor.threads.callNext()
+        self.reactor.advance(0)
+
+    def test_oneAtATime(self) -> None:
+        """
+        Functions are called one after the other, in their order.
+        """
+        first, second = self.call("first"), self.call("second")
+        self.turn()
+        self.assertEqual(self.successResultOf(first), "first")
+        self.assertNoResult(second)
+        self.turn()
+        self.assertEqual(self.successResultOf(second), "second")
+        self.assertEqual(self.called, ["first", "second"])
+
+    def test_error(self) -> None:
+        """
+        One that fails does not keep the next one waiting.
+        """
+        failing, other = self.thread.call(lambda: 1 // 0), self.call("other")
+        self.turn()
+        self.failureResultOf(failing, ZeroDivisionError)
+        self.turn()
+        self.successResultOf(other)
+
+    def test_cancelled(self) -> None:
+        """
+        Who leaves before its turn is not called.
+        """
+        first, second, third = map(self.call, ["first", "second", "third"])
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.turn()
+        self.turn()
+        self.assertEqual(self.called, ["first", "third"])
+        self.successResultOf(first)
+        self.successResultOf(third)
+
+    def test_cancelledTooLate(self) -> None:
+        """
+        Who leaves in its turn does not get the result, and the thread is busy until
+        then.
+        """
+        first, second = self.call("first"), self.call("second")
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertEqual(len(self.reactor.threads.waiting), 1)
+        self.turn()
+        self.turn()
+        self.successResultOf(second)
+
+
+class RealThreadTests(TestCase):
+    """
+    Tests of L{OneThread} with the reactor's threads.
+    """
+
+    async def test_thread(self) -> None:
+        """
+        A function is called in another thread.
+        """
+        number = await OneThread().call(threading.get_ident)
+        self.assertNotEqual(number, threading.get_ident())
