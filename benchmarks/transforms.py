@@ -1,0 +1,120 @@
+"""
+See how long others wait while long poems are transformed::
+
+    python -m benchmarks.transforms [--seconds N] [--clients N ...]
+
+A client asks for one short poem after another, each over a connection of its own, while
+so many others do the same with poems of 1 MiB; all on loopback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import quantiles
+
+from benchmarks.table import machine
+from tests.processes import Ground, connect, readAll
+
+SIZE = 2**20
+
+# A name for each kind of long poem, its transform, and what the poem is made of.  In
+# upper case the last is three times as long.
+KINDS = {
+    "English": ("cummingsify", "Here is one of its lines.\n"),
+    "nothing but newlines": ("backwards", "\n"),
+    "nothing but \u0390": ("proclaim", "\u0390"),
+}
+
+SHORT = b"15:proclaim.hi you,"
+
+
+def longRequest(kind: str) -> bytes:
+    """
+    @return: a request of up to L{SIZE} bytes.
+    """
+    name, line = KINDS[kind]
+    room = SIZE - len(name) - 1
+    payload = f"{name}.{line * (room // len(line.encode()))}".encode()
+    return b"%d:%b," % (len(payload), payload)
+
+
+class Clients:
+    """
+    Clients who ask for the same again and again.
+
+    @ivar lasted: how many seconds each answer took, from the attempt to connect to the
+        end.
+    """
+
+    def __init__(self, port: int, request: bytes) -> None:
+        self.lasted: list[float] = []
+        self._port, self._request = port, request
+        self._isOver = False
+
+    def ask(self) -> None:
+        """
+        Ask until it is over.
+        """
+        while not self._isOver:
+            start = time.perf_counter()
+            client = connect(self._port)
+            client.sendall(self._request)
+            if not readAll(client):
+                raise AssertionError("there was no answer")
+            self.lasted.append(time.perf_counter() - start)
+
+    @contextmanager
+    def asking(self, count: int) -> Iterator[None]:
+        """
+        Have so many of them ask, each in a thread.
+        """
+        threads = [threading.Thread(target=self.ask) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._isOver = True
+            for thread in threads:
+                thread.join()
+
+
+def row(port: int, kind: str, count: int, seconds: float) -> str:
+    """
+    @return: a line of a table in Markdown.
+    """
+    short, long = Clients(port, SHORT), Clients(port, longRequest(kind))
+    with long.asking(count), short.asking(1):
+        time.sleep(seconds)
+    cuts = [1000 * cut for cut in quantiles(short.lasted, n=100, method="inclusive")]
+    return (
+        f"| {count} | {kind if count else ''} | {len(long.lasted) / seconds:.0f} "
+        f"| {cuts[49]:.1f} | {cuts[98]:.1f} | {1000 * max(short.lasted):.0f} |"
+    )
+
+
+def main() -> None:
+    """
+    Run the command.
+    """
+    parser = argparse.ArgumentParser("python -m benchmarks.transforms")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
+    options = parser.parse_args()
+    print(f"{machine()}\n")
+    print("| clients | their poems | answers a second | p50, ms | p99 | slowest |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: |")
+    with ExitStack() as stack:
+        (port,) = Ground(stack.callback).daemon("poetry-transform --port 0").ports
+        print(row(port, "English", 0, options.seconds))
+        for kind in KINDS:
+            for count in options.clients:
+                print(row(port, kind, count, options.seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
