@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.deadline import STANDSTILL, Deadline, addDeadline
+from fastpoetry.deadline import Deadline, addDeadline
 
 
 class DeadlineTests(SynchronousTestCase):
