@@ -47,8 +47,9 @@ class Deadline:
         """
         How many seconds the process stood still at the end of the time.
         """
-        if self._isOver:
-            return self._lost
+        return self._lost if self._isOver else self._late()
+
+    def _late(self) -> float:
         late = self._reactor.seconds() - self._endsAt
         return late if late >= STANDSTILL else 0.0
 
@@ -76,11 +77,13 @@ class Deadline:
 
     def _end(self) -> None:
         self._call = None
-        if self._isOver:
+        late = self._late()  # it may have stood still again
+        if self._isOver and not late:
             self._missed()
         else:
-            self._lost, self._isOver = self.lost, True
-            self._call = self._reactor.callLater(self._lost, self._end)
+            self._lost, self._isOver = late, True
+            self._endsAt = self._reactor.seconds() + late
+            self._call = self._reactor.callLater(late, self._end)
 
 
 def addDeadline(

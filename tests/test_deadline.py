@@ -85,6 +85,17 @@ class DeadlineTests(SynchronousTestCase):
         self.clock.advance(2.5)  # that is but much to do
         self.assertEqual((self.missed, self.deadline.lost), (2, 0.0))
 
+    def test_lostAgain(self) -> None:
+        """
+        So it is when the process stands still once more meanwhile.
+        """
+        self.deadline.start(2.0)
+        self.clock.advance(100.0)
+        self.clock.advance(1000.0)
+        self.assertEqual(self.missed, 0)
+        self.clock.pump([901.9, 0.2])
+        self.assertEqual(self.missed, 1)
+
     def test_lostAndRead(self) -> None:
         """
         That time is known, too, when something is read before the deadline is called.
