@@ -14,11 +14,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
-from fastpoetry.connection.kernel import (
-    Progress,
-    progress,
-    setReset,
-)
+from fastpoetry.connection.kernel import Progress, hasAll, progress, setReset
 from tests.processes import DEADLINE
 from tests.support import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
@@ -211,6 +207,33 @@ class TCPTests(KernelTests):
         self.waitUntil(lambda: isClosed(server))
         self.assertEqual(server.recv(1), b"")
 
+    def closeAll(self, resets: bool) -> None:
+        """
+        Have a reader that has everything close, with a reset or without.
+        """
+        reader, server = self.connect()
+        server.send(b"poem")
+        self.assertFalse(hasAll(server, 4))
+        server.shutdown(socket.SHUT_WR)
+        self.waitUntil(lambda: self.state(server) == FIN_WAIT2)
+        self.assertFalse(hasAll(server, 4))
+        while reader.recv(4):
+            pass
+        setReset(reader, resets)
+        reader.close()
+        self.waitUntil(lambda: self.state(server) == CLOSE)
+        self.assertTrue(hasAll(server, 4))
+        self.assertFalse(hasAll(server, 5))
+        server.close()
+        self.assertFalse(hasAll(server, 4))
+
+    def test_hasAll(self) -> None:
+        """
+        That a connection is closed, and nothing is missing, can be had for less.
+        """
+        for resets in (False, True):
+            self.closeAll(resets)
+
     def test_setReset(self) -> None:
         """
         What a close means can be changed, to and fro, and is inherited.
@@ -374,6 +397,15 @@ class UNIXTests(KernelTests):
         )
         reader.recv(4)
         self.assertTrue(isClosed(server))
+
+    def test_hasAll(self) -> None:
+        """
+        Whether it is closed is not known at once.
+        """
+        reader, server = self.connect()
+        reader.close()
+        server.shutdown(socket.SHUT_WR)
+        self.assertFalse(hasAll(server, 0))
 
     def test_readerTalks(self) -> None:
         """

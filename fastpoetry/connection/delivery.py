@@ -214,16 +214,15 @@ class DeliveryProtocol(Protocol):
         @param now: the time, in seconds of the factory's clock.
         """
         transport, state = self.transport, self.state
-        hasEnded = state in (State.ENDED, State.ACKNOWLEDGED)
-        sent = self.size + getattr(transport, "overhead", 0) if hasEnded else None
+        sent = None
+        if state is State.ENDED or state is State.ACKNOWLEDGED:
+            sent = self.size + getattr(transport, "overhead", 0)
+            if kernel.hasAll(transport.socket, sent):
+                self._letGo(True)
+                return
         known = kernel.progress(transport.socket, sent)
-        if known.isClosed and hasEnded:
-            if known.isComplete:
-                self.state = State.ACKNOWLEDGED
-                transport.loseConnection()
-            else:
-                self.outcome = Outcome.LEFT if self._peerEnded else Outcome.RESET
-                transport.abortConnection()
+        if known.isClosed and sent is not None:
+            self._letGo(known.isComplete)
             return
         isPaused = state is State.ENDED and self._progress is None
         if self._quota.renewAt <= now:
@@ -236,12 +235,21 @@ class DeliveryProtocol(Protocol):
         progress = transport.offset, known.acknowledged
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
-        if hasEnded and known.isComplete:
+        if sent is not None and known.isComplete:
             self._checkEnd(now)
         else:
             self._checkStall(now)
         if self.checkAt < inf:  # or it is lost
             self.checkAt = min(self.checkAt, self._quota.renewAt)
+
+    def _letGo(self, hasAll: bool) -> None:
+        # The connection is closed already.
+        if hasAll:
+            self.state = State.ACKNOWLEDGED
+            self.transport.loseConnection()
+        else:
+            self.outcome = Outcome.LEFT if self._peerEnded else Outcome.RESET
+            self.transport.abortConnection()
 
     def _checkEnd(self, now: float) -> None:
         if self.state is State.ENDED:

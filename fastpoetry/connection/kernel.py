@@ -75,6 +75,24 @@ def progress(connection: Any, sent: int | None = None) -> Progress:
     return Progress(acknowledged, isComplete, state == _CLOSE)
 
 
+def hasAll(connection: Any, sent: int) -> bool:
+    """
+    Ask at the least cost what is so of most connections at the first look.
+
+    @param connection: a connected stream socket.
+
+    @param sent: how many bytes were sent before the end, which was sent, too.
+
+    @return: whether it is closed, and the other side has everything; where that is not
+        known at once, as on a UNIX socket, C{False}.
+    """
+    try:
+        info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
+        return bool(info[0] == _CLOSE and _INFO.unpack(info)[1] > sent)
+    except (OSError, LookupError, struct.error):
+        return False
+
+
 def acknowledged(connection: Any) -> int | None:
     """
     @param connection: a connected stream socket.
