@@ -38,7 +38,8 @@ REPORT = 5.0
 
 
 def _hostAndPort(address: Any) -> tuple[str, int] | None:
-    # On a port of both families, an IPv4 address looks otherwise.
+    # On a port of both families, an IPv4 address looks otherwise.  On a UNIX socket
+    # there is none that could be compared.
     host = getattr(address, "host", None)
     return host and (host.removeprefix("::ffff:"), address.port)
 
@@ -103,8 +104,11 @@ class PoetryServer(Service):
         """
         if self._acceptor is None or getattr(self.factory, "source", 0) is not source:
             return False
+        wanted = _hostAndPort(address)
         peers = (each.getPeer() for each in self._acceptor.connections)
-        return any(_hostAndPort(peer) == _hostAndPort(address) for peer in peers)
+        return wanted is not None and any(
+            _hostAndPort(peer) == wanted for peer in peers
+        )
 
     def privilegedStartService(self) -> None:
         """

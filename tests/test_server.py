@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.tcp import Port
@@ -188,6 +188,24 @@ class ListenTests(SynchronousTestCase):
                 transport.abortConnection()
             server.reactor.advance(0)
         self.assertFalse(server.hasReader(source, address))
+
+    def test_hasNoReaderOnUNIX(self) -> None:
+        """
+        Readers on a UNIX socket are nobody that has come from an address of TCP, from
+        none, or from another UNIX socket.
+        """
+        path = socketPath(self.addCleanup)
+        server: Any = self.start(f"unix:{path}", False)
+        with socket.socket(socket.AF_UNIX) as reader:
+            reader.connect(path)
+            select.select([server._acceptor], [], [], 30)
+            server._acceptor.doRead()
+            self.assertEqual(server.readers, 1)
+            for address in None, UNIXAddress(None), IPv4Address("TCP", "127.0.0.1", 17):
+                self.assertFalse(server.hasReader(server.factory.source, address))
+            for transport in server._acceptor.connections:
+                transport.abortConnection()
+            server.reactor.advance(0)
 
     def test_malformed(self) -> None:
         """
