@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.connection.outcome import Outcome
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.text import peerName
+from fastpoetry.text import peerName, printable
 
 # Characters of names in one line of the log: syslog may cut a line at 2,048 bytes
 # (RFC 5424, 6.1).
@@ -59,7 +59,7 @@ class PoetryProtocol(DeliveryProtocol):
             self._log.error(
                 "no poem for {peer}: {reason}",
                 peer=peerName(self.transport.getPeer()),
-                reason=failure.getErrorMessage(),
+                reason=printable(failure.getErrorMessage()),
             )
             self.outcome = Outcome.REFUSED
             self.transport.abortConnection()

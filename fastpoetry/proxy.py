@@ -29,6 +29,7 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.daemon import allServices
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IHasReaders, IPoetrySource, IReloadable
+from fastpoetry.text import printable
 
 # Seconds from a fetch that failed to the next: at first, and at most.  Each time it
 # is twice as long.
@@ -181,7 +182,7 @@ class ProxyService(Service):
         self._log.info(
             "fetched {size} bytes of poetry from {upstream}",
             size=len(poem),
-            upstream=self.upstream,
+            upstream=printable(str(self.upstream)),
         )
         self._poem = poem
         self._fetchedAt = None if self._isOutdated else self.reactor.seconds()
@@ -200,7 +201,7 @@ class ProxyService(Service):
         self._log.warn(
             "{what}: {reason}; the next fetch is not before {pause:g} seconds",
             what="no poem" if self._poem is None else "serving an older poem",
-            reason=failure.getErrorMessage(),
+            reason=printable(failure.getErrorMessage()),
             pause=self._pause,
         )
         return failure

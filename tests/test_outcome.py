@@ -206,6 +206,21 @@ class ReaderTests(SynchronousTestCase):
             ],
         )
 
+    def test_printableTitle(self) -> None:
+        """
+        The log can write of a poem whose name is not UTF-8.
+        """
+        self.factory = PoetryFactory(
+            StaticSource(ValueError("no p\udce9")),
+            reactor=self.reactor,
+            title="p\udce9.txt",
+        )
+        with capturedLogs() as events:
+            Wire(self.factory)
+        (event,) = events
+        self.assertEqual(formatEvent(event), r"no poem for 192.0.2.1:4321: no p\xe9")
+        self.assertEqual(self.factory.fromTitle, r" from p\xe9.txt")
+
     def test_gaveUp(self) -> None:
         """
         Who is given up is counted so.

@@ -45,14 +45,18 @@ class Upstream:
     @ivar connections: the protocol and the transport of each connection.
 
     @ivar refuses: whether nobody listens.
+
+    @ivar name: what it calls itself.
     """
+
+    name = "upstream:17"
 
     def __init__(self) -> None:
         self.connections: list[tuple[Any, StringTransport]] = []
         self.refuses = False
 
     def __str__(self) -> str:
-        return "upstream:17"
+        return self.name
 
     def connect(self, factory: Factory) -> Deferred[Any]:
         """
@@ -190,6 +194,20 @@ class ProxyServiceTests(SynchronousTestCase):
             [formatEvent(event) for event in events],
             ["fetched 4 bytes of poetry from upstream:17"],
         )
+
+    def test_printable(self) -> None:
+        """
+        The log can write of another server whose name is not UTF-8.
+        """
+        self.upstream.name = "upstr\udce9am"
+        with capturedLogs() as events:
+            self.fill()
+            self.proxy.reload()
+            self.ask()
+            self.upstream.end(ConnectionLost())
+        self.assertEqual(len(events), 2)
+        for event in events:
+            self.assertIn(r"upstr\xe9am", formatEvent(event))
 
     def test_kept(self) -> None:
         """

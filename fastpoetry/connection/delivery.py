@@ -31,7 +31,7 @@ from zope.interface import implementer
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.connection.outcome import Counts, Outcome, bytesTaken
-from fastpoetry.text import peerName
+from fastpoetry.text import peerName, printable
 
 # Seconds between two sweeps: while a delivery that has begun waits for its first check,
 # and otherwise.
@@ -354,7 +354,7 @@ class DeliveryFactory(Factory):
         """
         self.timeout = timeout
         self.counts = Counts()
-        self.fromTitle = f" from {title}" if title else ""
+        self.fromTitle = f" from {printable(title)}" if title else ""
         self.reactor: IReactorTime = maybeGlobalReactor(reactor)
         self.watched: set[DeliveryProtocol] = set()
         self._fresh: list[DeliveryProtocol] = []  # that have begun since the last sweep
