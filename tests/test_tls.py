@@ -203,6 +203,19 @@ class HandshakeTests(TLSTests):
                     self.checkRefused(wire, events, "it left")
                     self.assertEqual(wire.socket.seen, "reset")
 
+    def test_stop(self) -> None:
+        """
+        A client that is cut off in the handshake, as at a stop, has not left.
+        """
+        wire, client = self.refuse()
+        client.listen()
+        wire.say(client.flush())
+        with capturedLogs() as events:
+            wire.connections.abort()
+            wire.turn()
+        self.checkRefused(wire, events, "aborted")
+        self.assertEqual(wire.socket.seen, "reset")
+
     def test_knowsNoHalves(self) -> None:
         """
         A protocol that knows no halves is not told of C{close_notify} in the

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
@@ -91,10 +92,12 @@ class TLSTransport(TLSWriter):
             self.transport.loseConnection()
 
     def _peerEnds(self, how: Exception) -> None:
+        if self._peerEnded:
+            return
+        self._peerEnded = True
         if not self._handshakeDone:
             self.transport.abortConnection()  # to the peer, it may be done
-        elif not self._peerEnded:
-            self._peerEnded = True
+        else:
             self.transport.stopReading()
             if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
                 self.wrappedProtocol.readConnectionLost()
@@ -127,7 +130,9 @@ class TLSTransport(TLSWriter):
         if self._handshakeDone:
             protocol.connectionLost(self._reason or reason)
         else:
-            peer, why = peerName(self.transport.getPeer()), self._why or "it left"
+            isOurs = reason.check(ConnectionAborted) and not self._peerEnded
+            why = self._why or ("aborted" if isOurs else "it left")
+            peer = peerName(self.transport.getPeer())
             self._log.info("no TLS with {peer}: {why}", peer=peer, why=why)
 
 
