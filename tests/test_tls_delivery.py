@@ -9,6 +9,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
+from twisted.logger import capturedLogs, formatEvent
 
 from fastpoetry.connection.delivery import State
 from fastpoetry.connection.tls import MAX_BARREN, RECORD
@@ -308,6 +309,17 @@ class DeliveryTests(TLSTests):
         self.assertEqual(protocol.events, ["made", ConnectionAborted])
         self.assertEqual(wire.socket.seen, "reset")
         self.checkNothingLeft(wire)
+
+    def test_nonsenseForPoem(self) -> None:
+        """
+        The log says what was wrong with a reader's TLS.
+        """
+        wire, client = self.serve()
+        client.begin(0)
+        with capturedLogs() as events:
+            wire.say(b"\x17\3\3\0\x20" + bytes(32))
+        (line,) = map(formatEvent, events)
+        self.assertIn(" got 0 of 256000 bytes: SSL routines: decryption failed", line)
 
 
 class FloodTests(TLSTests):

@@ -302,7 +302,9 @@ class DeliveryProtocol(Protocol):
         counts.add(outcome, taken)
         if outcome is Outcome.REFUSED:
             return
-        level, line = LogLevel.info, CUT if self.size else NONE
+        level, line, why = LogLevel.info, CUT if self.size else NONE, outcome.value
+        if outcome is Outcome.ABORTED:  # over TLS it may have been for something
+            why = getattr(self.transport, "why", "") or why
         if outcome is Outcome.GAVE_UP:
             level, line = LogLevel.warn, GAVE_UP
         self._log.emit(
@@ -314,7 +316,7 @@ class DeliveryProtocol(Protocol):
             size=self.size,
             title=self.factory.fromTitle,
             timeout=self.factory.timeout,
-            why=outcome.value,
+            why=why,
             outcome=outcome,
         )
 

@@ -36,15 +36,17 @@ MAX_BARREN = 2**16
 class TLSTransport(TLSWriter):
     """
     A TLS connection over a TCP transport.
+
+    @ivar why: why there is no TLS, or no more of it, in words for the log.
     """
 
+    why = ""
     _log = Logger()
 
     factory: TLSFactory
     wrappedProtocol: Any
     _peerEnded = False
     _barren = _answered = 0
-    _why = ""  # there is no TLS
 
     def makeConnection(self, transport: Any) -> None:
         # Not that of the base: it makes a set of interfaces for each connection.
@@ -80,14 +82,14 @@ class TLSTransport(TLSWriter):
             self._fail(explain(error))
 
     def _handshakeTimeout(self) -> None:
-        self._why = self._why or f"it takes longer than {self.factory.timeout} seconds"
+        self.why = self.why or f"it takes longer than {self.factory.timeout} seconds"
         self.transport.abortConnection()
 
     def _fail(self, reason: str) -> None:
+        self.why = reason
         if self._handshakeDone:
             self.abortConnection()
         else:
-            self._why = reason
             self._flushSendBIO()  # an alert that says it, too
             self.transport.loseConnection()
 
@@ -131,7 +133,7 @@ class TLSTransport(TLSWriter):
             protocol.connectionLost(self._reason or reason)
         else:
             isOurs = reason.check(ConnectionAborted) and not self._peerEnded
-            why = self._why or ("aborted" if isOurs else "it left")
+            why = self.why or ("aborted" if isOurs else "it left")
             peer = peerName(self.transport.getPeer())
             self._log.info("no TLS with {peer}: {why}", peer=peer, why=why)
 
