@@ -190,8 +190,7 @@ class PoetryServer(Service):
             return
         if self._certificate is not None:
             self._certificate.stop()
-        if isinstance(self.factory, DeliveryFactory):
-            self.factory.checkAll()  # who has ended makes room
+        self._checkReaders()  # who has ended makes room
         if acceptor is not None:
             acceptor.stop()
         try:
@@ -230,10 +229,18 @@ class PoetryServer(Service):
                 count=len(connections),
                 grace=self.grace,
             )
-            connections.abort()
+            self._abortReaders(connections)
             yield connections.whenNone()
         finally:
             report.stop()
+
+    def _checkReaders(self) -> None:
+        if isinstance(self.factory, DeliveryFactory):
+            self.factory.checkAll()
+
+    def _abortReaders(self, connections: Connections) -> None:
+        self._checkReaders()  # who has everything by now is not cut
+        connections.abort()
 
     def abort(self) -> None:
         """
@@ -242,7 +249,7 @@ class PoetryServer(Service):
         UNIX socket that was made here.
         """
         if self._acceptor is not None:
-            self._acceptor.connections.abort()
+            self._abortReaders(self._acceptor.connections)
         if self.port is not None and self.description.startswith("unix:"):
             port: Any = self.port
             self.port = None

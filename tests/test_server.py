@@ -588,6 +588,39 @@ class UNIXTests(SynchronousTestCase):
         self.assertEqual(wire.socket.end, "clean")
 
 
+class UNIXReaderTests(SynchronousTestCase):
+    """
+    Tests of what L{PoetryServer} says of real readers on a UNIX socket.
+    """
+
+    def test_whole(self) -> None:
+        """
+        Who has read everything by the end of the grace, or when the stop is cut short,
+        is not counted as aborted.
+        """
+        for isCutShort in (False, True):
+            path = socketPath(self.addCleanup)
+            reactor = ListeningReactor()
+            factory = PoetryFactory(StaticSource(b"poem"), reactor=reactor)
+            server: Any = PoetryServer(
+                f"unix:{path}", factory, grace=0.01, reactor=reactor
+            )
+            server.startService()
+            with socket.socket(socket.AF_UNIX) as reader:
+                reader.connect(path)
+                stopped = server.stopService()
+                reactor.advance(0)
+                self.assertNoResult(stopped)
+                self.assertEqual(reader.recv(100), b"poem")
+                if isCutShort:
+                    server.abort()
+                else:
+                    reactor.advance(server.grace)
+                reactor.advance(0)
+                self.successResultOf(stopped)
+            self.assertEqual(str(factory.counts), "1 whole; 4 bytes")
+
+
 class PortTests(TestCase):
     """
     Tests of L{PoetryServer} on a real port.
