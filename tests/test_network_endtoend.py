@@ -399,15 +399,15 @@ class StopTests(NetworkTestCase):
 
     def test_coldProxyStops(self) -> None:
         """
-        A proxy that has no poem, and waits for a server that says nothing, ends at
-        once when SIGTERM comes; its readers are reset.
+        A proxy that has no poem, and waits for a server that says nothing when SIGTERM
+        comes, ends when that fetch does; its readers are reset.
         """
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         listener.settimeout(DEADLINE)
         proxy = self.startCommand(
             f"poetry-proxy --upstream 127.0.0.1:{listener.getsockname()[1]} "
-            "--grace 999 --timeout 999"
+            "--grace 999 --timeout 999 --fetch-timeout 1"
         )
         waiting = self.start(2, portOf(proxy))
         upstream, _ = listener.accept()
