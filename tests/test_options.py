@@ -19,6 +19,7 @@ from fastpoetry.connection.delivery import DeliveryFactory
 # What is given; what the one sentence says.
 REFUSED = {
     "port too high": (["--port", "70000"], "70000"),
+    "port of thousands of digits": (["--port", "1" * 5000], "from 0 to 65535: 1111"),
     "port below 0": (["--port", "-1"], "-1"),
     "port no number": (["--port", "abc"], "abc"),
     "port empty": (["--port", ""], "not a port number from 0 to 65535: "),

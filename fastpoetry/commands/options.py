@@ -26,7 +26,9 @@ def portNumber(text: str) -> int:
 
     @raise usage.UsageError: when the text is something else.
     """
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+    # Python reads no numbers of thousands of digits.
+    isShort = text.isascii() and text.isdigit() and len(text) < 100
+    if not (isShort and int(text) <= 65535):
         raise usage.UsageError(f"not a port number from 0 to 65535: {text}")
     return int(text)
 
