@@ -5,7 +5,6 @@ The service that has the poem.
 from __future__ import annotations
 
 import os
-import stat
 from typing import BinaryIO
 
 from twisted.application.service import Service
@@ -13,6 +12,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from fastpoetry.error import PoemError
+from fastpoetry.files import openRegular
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.text import printable
 
@@ -26,16 +26,11 @@ def openPoem(path: str) -> BinaryIO:
     @raise PoemError: when the file cannot be opened, or is not a regular one.
     """
     try:
-        # A FIFO without a writer would hold a plain open() for ever.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return open(fd, "rb")
-        os.close(fd)
+        return openRegular(path)
     except OSError as error:
         raise PoemError(f"{error.strerror}: {path}") from error
     except ValueError as error:  # it has a NUL byte
         raise PoemError(f"Not the name of a file: {path!r}") from error
-    raise PoemError(f"Not a regular file: {path}")
 
 
 @implementer(IPoetrySource, IReloadable)

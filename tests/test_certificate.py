@@ -172,12 +172,15 @@ class FileTests(CertificateTests):
     def test_unusable(self) -> None:
         """
         A file that cannot be used costs one sentence, whichever it is, and whether it
-        is missing, unreadable, a directory, or holds something else.
+        is missing, unreadable, a directory, a FIFO, which nobody waits for, or holds
+        something else.
         """
         good = self.write(LEAF.pem(), LEAF.keyPEM())
         directory, missing = os.path.abspath(self.mktemp()), self.mktemp()
         missing = os.path.abspath(missing)
         os.mkdir(directory)
+        fifo = os.path.abspath(self.mktemp())
+        os.mkfifo(fifo)
         bad, closed = self.write(b"Not what you think.\n"), self.write()
         os.chmod(closed, 0)
         broken = self.write(LEAF.pem().replace(b"MII", b"AAA"))
@@ -185,7 +188,8 @@ class FileTests(CertificateTests):
         for at, what in enumerate(contents):
             for path, sentence in (
                 (missing, "No such file or directory"),
-                (directory, "Is a directory"),
+                (directory, "Not a regular file"),
+                (fifo, "Not a regular file"),
                 (bad, f"No {what} in"),
                 (broken, f"No {what} in"),
                 (closed, "Permission denied"),
@@ -218,9 +222,16 @@ class FileTests(CertificateTests):
         """
         So does a key with a passphrase, for which nobody is asked.
         """
-        self.patch(os, "open", None)  # the terminal is not opened
         path = self.write(LEAF.pem(), LEAF.keyPEM(b"xyzzy"))
+        opened, openFile = set(), os.open
+
+        def record(name: str, flags: int) -> int:
+            opened.add(name)
+            return openFile(name, flags)
+
+        self.patch(os, "open", record)
         self.refused("The private key is encrypted", path, path, path)
+        self.assertEqual(opened, {path})  # and not the terminal
 
     def test_otherKey(self) -> None:
         """

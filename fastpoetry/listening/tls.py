@@ -30,6 +30,7 @@ from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.error import CertificateError
+from fastpoetry.files import openRegular
 from fastpoetry.text import explain, printable
 
 DAY = 24 * 60 * 60
@@ -189,7 +190,7 @@ def _rehearse(context: SSL.Context) -> None:
 
 def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
     try:
-        with open(path, "rb") as file:
+        with openRegular(path) as file:
             return parse(file.read())
     except OSError as error:
         raise CertificateError(f"{error.strerror}: {path}") from error
