@@ -360,9 +360,17 @@ class TLSReader(Reader):
         manners = self.manners
         if self._greetings != manners.greetings:
             if self._greetings == 0:
-                self._connection = SSL.Connection(self._context, self.socket)
+                # Over the socket the answer may come before the call returns, and
+                # the second would follow at once.
+                below = None if manners.greetings else self.socket
+                self._connection = SSL.Connection(self._context, below)
                 self._connection.set_connect_state()
             self._greetings += 1
+            if manners.greetings:
+                with contextlib.suppress(SSL.WantReadError):
+                    self._connection.do_handshake()
+                self.socket.send(self._connection.bio_read(GULP))
+                raise BlockingIOError
             self._do(self._connection.do_handshake)
             return True
         if manners.leavesAt is not None:
