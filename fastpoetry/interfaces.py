@@ -53,15 +53,21 @@ class IHasReaders(Interface):
     A service that knows who reads from it.
     """
 
-    def hasReader(source: object, address: IAddress | None) -> bool:
+    def hasReader(
+        source: object, here: IAddress | None, there: IAddress | None
+    ) -> bool:
         """
         Look for a reader.
 
         @param source: an L{IPoetrySource}.
 
-        @param address: an address of TCP.
+        @param here: where the reader has connected from.
 
-        @return: whether somebody connected from there gets the poem of the source.
+        @param there: and what to.  Readers of two servers may have come from the same
+            address.
+
+        @return: whether somebody gets the poem of the source by this connection, which
+            is one of TCP.
         """
 
 

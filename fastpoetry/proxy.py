@@ -162,7 +162,7 @@ class ProxyService(Service):
         # Of a proxy that is its own reader, each waits for the other.
         for service in allServices(self.parent or ()):
             if IHasReaders.providedBy(service) and service.hasReader(
-                self, upstream.address
+                self, upstream.here, upstream.there
             ):
                 self._cancelFetch("the proxy fetches from itself")
 
@@ -236,12 +236,15 @@ class ProxyService(Service):
 @implementer(IStreamClientEndpoint)
 class _Upstream:
     """
-    An endpoint that remembers from which address it has connected.
+    An endpoint that remembers its connection.
 
-    @ivar address: that of this side, once there is a connection.
+    @ivar here: the address of this side, once there is a connection.
+
+    @ivar there: that of the other side.
     """
 
-    address: Any = None
+    here: Any = None
+    there: Any = None
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
@@ -253,7 +256,8 @@ class _Upstream:
         return self._endpoint.connect(protocolFactory).addCallback(self._remember)
 
     def _remember(self, protocol: Any) -> IProtocol:
-        self.address = protocol.transport.getHost()
+        self.here = protocol.transport.getHost()
+        self.there = protocol.transport.getPeer()
         return protocol  # type: ignore[no-any-return]
 
     def __str__(self) -> str:

@@ -98,16 +98,19 @@ class PoetryServer(Service):
         """
         return 0 if self._acceptor is None else len(self._acceptor.connections)
 
-    def hasReader(self, source: object, address: IAddress | None) -> bool:
+    def hasReader(
+        self, source: object, here: IAddress | None, there: IAddress | None
+    ) -> bool:
         """
         @see: L{IHasReaders.hasReader}
         """
         if self._acceptor is None or getattr(self.factory, "source", 0) is not source:
             return False
-        wanted = _hostAndPort(address)
-        peers = (each.getPeer() for each in self._acceptor.connections)
-        return wanted is not None and any(
-            _hostAndPort(peer) == wanted for peer in peers
+        wanted = _hostAndPort(here), _hostAndPort(there)
+        return None not in wanted and any(
+            _hostAndPort(each.getPeer()) == wanted[0]
+            and _hostAndPort(each.getHost()) == wanted[1]
+            for each in self._acceptor.connections
         )
 
     def privilegedStartService(self) -> None:

@@ -36,6 +36,7 @@ from fastpoetry.proxy import FIRST_PAUSE, LOOK, ProxyService
 from tests.support import Reactor, Wire
 
 HERE = IPv4Address("TCP", "192.0.2.1", 5432)
+THERE = IPv4Address("TCP", "192.0.2.2", 17)
 
 
 class Upstream:
@@ -65,7 +66,7 @@ class Upstream:
         if self.refuses:
             return fail(ConnectionRefusedError())
         protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
-        transport = StringTransport(hostAddress=HERE)
+        transport = StringTransport(HERE, THERE)
         protocol.makeConnection(transport)
         self.connections.append((protocol, transport))
         connected: Deferred[Any] = Deferred()
@@ -102,11 +103,13 @@ class Readers(Service):
         self.source = source
         self.readers = readers
 
-    def hasReader(self, source: object, address: IAddress | None) -> bool:
+    def hasReader(
+        self, source: object, here: IAddress | None, there: IAddress | None
+    ) -> bool:
         """
         Look for a reader.
         """
-        return source is self.source and address in self.readers
+        return source is self.source and (here, there) in self.readers
 
 
 class ProxyServiceTests(SynchronousTestCase):
@@ -482,12 +485,12 @@ class ProxyServiceTests(SynchronousTestCase):
         asked = self.ask()
         services = MultiService()
         self.proxy.setServiceParent(services)
-        servers = [Readers(self.proxy, set()), Readers(None, {HERE})]
+        servers = [Readers(self.proxy, set()), Readers(None, {(HERE, THERE)})]
         for server in servers:
             server.setServiceParent(services)
         self.reactor.advance(LOOK)
         self.assertNoResult(asked)
-        servers[0].readers.add(HERE)
+        servers[0].readers.add((HERE, THERE))
         self.reactor.advance(LOOK)
         failure = self.failureResultOf(asked, PoetryFetchError)
         self.assertEqual(

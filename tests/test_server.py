@@ -178,16 +178,36 @@ class ListenTests(SynchronousTestCase):
         here = ("127.0.0.1", server.port.getHost().port)
         with socket.create_connection(here, 30) as reader:
             address = IPv4Address("TCP", *reader.getsockname())
-            self.assertFalse(server.hasReader(source, address))
+            there = IPv4Address("TCP", *here)
+            self.assertFalse(server.hasReader(source, address, there))
             select.select([server._acceptor], [], [], 30)
             server._acceptor.doRead()
-            self.assertTrue(server.hasReader(source, address))
-            self.assertFalse(server.hasReader(object(), address))
-            self.assertFalse(server.hasReader(source, None))
+            self.assertTrue(server.hasReader(source, address, there))
+            self.assertFalse(server.hasReader(object(), address, there))
+            self.assertFalse(server.hasReader(source, None, None))
             for transport in server._acceptor.connections:
                 transport.abortConnection()
             server.reactor.advance(0)
-        self.assertFalse(server.hasReader(source, address))
+        self.assertFalse(server.hasReader(source, address, there))
+
+    def test_sameReaderElsewhere(self) -> None:
+        """
+        Who has come from the same address to another server is not a reader of this
+        one.
+        """
+        server: Any = self.start("tcp:0:interface=127.0.0.1", False)
+        here = ("127.0.0.1", server.port.getHost().port)
+        with socket.create_connection(here, 30) as reader:
+            select.select([server._acceptor], [], [], 30)
+            server._acceptor.doRead()
+            address = IPv4Address("TCP", *reader.getsockname())
+            elsewhere = IPv4Address("TCP", "127.0.0.1", address.port)
+            self.assertFalse(
+                server.hasReader(server.factory.source, address, elsewhere)
+            )
+            for transport in server._acceptor.connections:
+                transport.abortConnection()
+            server.reactor.advance(0)
 
     def test_hasNoReaderOnUNIX(self) -> None:
         """
@@ -202,7 +222,9 @@ class ListenTests(SynchronousTestCase):
             server._acceptor.doRead()
             self.assertEqual(server.readers, 1)
             for address in None, UNIXAddress(None), IPv4Address("TCP", "127.0.0.1", 17):
-                self.assertFalse(server.hasReader(server.factory.source, address))
+                self.assertFalse(
+                    server.hasReader(server.factory.source, address, address)
+                )
             for transport in server._acceptor.connections:
                 transport.abortConnection()
             server.reactor.advance(0)
