@@ -22,6 +22,8 @@ def explain(error: BaseException | None) -> str:
     """
     assert error is not None  # which the annotations of Failure allow
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        if error.osError < 0 and error.args:  # the words of getaddrinfo
+            return str(error.args[0])
         return os.strerror(error.osError)
     if isinstance(error, CannotListenError):
         cause = error.socketError  # or a sentence

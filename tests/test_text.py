@@ -10,6 +10,7 @@ from OpenSSL.SSL import Error as SSLError
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
     CannotListenError,
+    ConnectBindError,
     ConnectionLost,
     ConnectionRefusedError,
 )
@@ -49,6 +50,8 @@ class ExplainTests(SynchronousTestCase):
         locked = CannotListenError(None, "x", "Cannot acquire lock")
         self.check(locked, "Cannot acquire lock")
         self.check(ConnectionRefusedError(111, "no"), "Connection refused")
+        unknown = "Name or service not known"
+        self.check(ConnectBindError(-2, unknown), unknown)
         lost = "Connection to the other side was lost in a non-clean fashion"
         self.check(ConnectionLost(), lost)
 
