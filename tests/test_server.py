@@ -14,6 +14,7 @@ from twisted.application.service import IService
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.internet.testing import RaisingMemoryReactor
 from twisted.logger import LogLevel, capturedLogs, formatEvent
@@ -167,6 +168,28 @@ class ListenTests(SynchronousTestCase):
 
         server = PoetryServer("tcp:17", PoetryFactory(StaticSource(b"")))
         self.assertIs(server.reactor, reactor)
+
+    def test_otherFactories(self) -> None:
+        """
+        The factory may be one of any protocol: there is no summary then.
+        """
+        reactor = ListeningReactor()
+        server = PoetryServer("tcp:0:interface=127.0.0.1", Factory(), reactor=reactor)
+        server.startService()
+        with capturedLogs() as events:
+            stopped = server.stopService()
+            reactor.advance(0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertNotIn("served on", str([formatEvent(event) for event in events]))
+
+    def test_reloadNothing(self) -> None:
+        """
+        A reload is of the certificate, where there is one.
+        """
+        server = self.start("tcp:0:interface=127.0.0.1", False)
+        with capturedLogs() as events:
+            server.reload()
+        self.assertEqual(events, [])
 
     def test_hasReader(self) -> None:
         """
@@ -393,12 +416,12 @@ class LimitTests(SynchronousTestCase):
         for _ in range(2):  # the second may be on its way yet
             select.select([acceptor], [], [], 30)
             acceptor.doRead()
-        self.assertEqual(len(acceptor.connections), 2)
+        self.assertEqual((len(acceptor.connections), server.readers), (2, 2))
         self.assertNotIn(acceptor, reactor.getReaders())
         stopped = server.stopService()
         server.abort()
         reactor.advance(0)
-        self.assertEqual(len(acceptor.connections), 0)
+        self.assertEqual((len(acceptor.connections), server.readers), (0, 0))
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(reactor.getDelayedCalls(), [])
 
