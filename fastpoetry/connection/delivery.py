@@ -218,7 +218,8 @@ class DeliveryProtocol(Protocol):
         if state is State.ENDED or state is State.ACKNOWLEDGED:
             sent = self.size + getattr(transport, "overhead", 0)
             if kernel.hasAll(transport.socket, sent):
-                self._letGo(True)
+                self.state = State.ACKNOWLEDGED
+                transport.loseConnection()
                 return
         known = kernel.progress(transport.socket, sent)
         if known.isClosed and sent is not None:

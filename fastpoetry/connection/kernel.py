@@ -86,6 +86,8 @@ def hasAll(connection: Any, sent: int) -> bool:
     @return: whether it is closed, and the other side has everything; where that is not
         known at once, as on a UNIX socket, C{False}.
     """
+    if connection.family == _UNIX:
+        return False
     try:
         info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
         return bool(info[0] == _CLOSE and _INFO.unpack(info)[1] > sent)
