@@ -80,7 +80,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
             return
         self._writeRest()
         self._rest = memoryview(data)
-        if self.transport.producer is None:
+        if len(data) > RECORD and self.transport.producer is None:
             self.transport.registerProducer(_LongWrite(self._writeRecord), False)
         else:
             self._writeRest()
