@@ -265,8 +265,8 @@ class ListenTests(SynchronousTestCase):
         """
         error = CannotListenError("", 17, OSError(13, "Permission denied"))
         self.assertEqual(
-            self.assertRefused("tcp:17", RaisingMemoryReactor(listenException=error)),
-            "Permission denied: tcp:17",
+            self.assertRefused("tcp:0", RaisingMemoryReactor(listenException=error)),
+            "Permission denied: tcp:0",
         )
 
     def test_otherError(self) -> None:

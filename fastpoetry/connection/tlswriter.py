@@ -13,18 +13,20 @@ from twisted.internet.interfaces import IPullProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-# What one record holds (RFC 8446, 5.1).  Of a long write one is encrypted at a time.
+# What one record holds (RFC 8446, 5.1).  Of a long write one is encrypted at a time,
+# and so many in one turn as long as the kernel takes all of each.
 RECORD = 8 * 1024
+RECORDS = 16
 
 
 @implementer(IPullProducer)
 class _LongWrite:
     """
-    Has the next record encrypted when the kernel has taken the one before.
+    Has more records encrypted when the kernel has taken those before.
     """
 
-    def __init__(self, writeRecord: Callable[[], None]) -> None:
-        self.resumeProducing = writeRecord
+    def __init__(self, writeMore: Callable[[], None]) -> None:
+        self.resumeProducing = writeMore
 
     def stopProducing(self) -> None:
         pass
@@ -42,6 +44,8 @@ class TLSWriter(TLSMemoryBIOProtocol):
     overhead = 0
     _halfCloses = _hasEnded = False
     _rest = memoryview(b"")  # of what was written
+    _hasBegun = False  # a long write
+    _isAtOnce = False  # whether the transport has nothing to send before it
 
     def _flushSendBIO(self) -> int:
         # That of the base does not count.
@@ -50,8 +54,13 @@ class TLSWriter(TLSMemoryBIOProtocol):
         except WantReadError:  # there is nothing
             return 0
         self.overhead += len(data)
-        # Not write, which keeps what it is given first apart from what follows.
-        self.transport.writeSequence([data])
+        taken = self.transport.writeSomeData(data) if self._isAtOnce else 0
+        if taken != len(data):
+            self._isAtOnce = False
+            # Not write, which keeps what it is given first apart from what follows.
+            # What an error costs is seen when that is tried again.
+            rest = data[taken:] if isinstance(taken, int) else data
+            self.transport.writeSequence([rest])
         return len(data)
 
     def _say(self, step: Callable[..., int], *arguments: Any) -> Any:
@@ -81,7 +90,8 @@ class TLSWriter(TLSMemoryBIOProtocol):
         self._writeRest()
         self._rest = memoryview(data)
         if len(data) > RECORD and self.transport.producer is None:
-            self.transport.registerProducer(_LongWrite(self._writeRecord), False)
+            self._hasBegun = False
+            self.transport.registerProducer(_LongWrite(self._writeMore), False)
         else:
             self._writeRest()
 
@@ -95,6 +105,18 @@ class TLSWriter(TLSMemoryBIOProtocol):
         if not self._rest and isinstance(self.transport.producer, _LongWrite):
             self.transport.unregisterProducer()
             self._end()
+
+    def _writeMore(self) -> None:
+        # At first there may be something before it.  The last one is left to the
+        # transport, which asks for more after it, or sends it with the end.
+        self._isAtOnce, self._hasBegun = self._hasBegun, True
+        for left in range(RECORDS - 1, -1, -1):
+            self._isAtOnce = self._isAtOnce and left > 0 and len(self._rest) > RECORD
+            isLast = not self._isAtOnce
+            self._writeRecord()
+            if isLast or not (self._isAtOnce and self.connected):
+                break
+        self._isAtOnce = False
 
     def _writeRest(self) -> None:
         while self._rest and self.connected:
