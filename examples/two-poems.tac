@@ -32,7 +32,8 @@ for port, poetry_file in poems.items():
     poetry_service.setServiceParent(poem_services)
 
     endpoint = f"tcp:{port}:interface={quoteStringArgument(iface)}"
-    poetry_server = PoetryServer(endpoint, PoetryFactory(poetry_service))
+    factory = PoetryFactory(poetry_service, title=poetry_file)  # as the log calls it
+    poetry_server = PoetryServer(endpoint, factory)
     poetry_server.setServiceParent(poem_services)
 
 application = service.Application("two-poems")
