@@ -66,7 +66,9 @@ class Play:
         self.coming: Deferred[bytes] = Deferred(lambda _: None)
         poem: Any = self.coming if plan.isLate else self.poem
         self.factory = PoetryFactory(StaticSource(poem), TIMEOUT, self.reactor)
-        self.server = PoetryServer("tcp:0:interface=127.0.0.1", self.factory, reactor=self.reactor)
+        self.server = PoetryServer(
+            "tcp:0:interface=127.0.0.1", self.factory, reactor=self.reactor
+        )
         self.server.startService()
         self.connections = Connections(self.reactor, PretendedEpoll())
         acceptor: Any = PretendedAcceptor(self.connections)
