@@ -109,14 +109,15 @@ class TLSWriter(TLSMemoryBIOProtocol):
     def _writeMore(self) -> None:
         # At first there may be something before it.  The last one is left to the
         # transport, which asks for more after it, or sends it with the end.
-        self._isAtOnce, self._hasBegun = self._hasBegun, True
-        for left in range(RECORDS - 1, -1, -1):
-            self._isAtOnce = self._isAtOnce and left > 0 and len(self._rest) > RECORD
-            isLast = not self._isAtOnce
+        isFirst, self._hasBegun = not self._hasBegun, True
+        self._isAtOnce, left = not isFirst, RECORDS
+        while self._isAtOnce and left > 1 and len(self._rest) > RECORD:
             self._writeRecord()
-            if isLast or not (self._isAtOnce and self.connected):
-                break
-        self._isAtOnce = False
+            self._isAtOnce = bool(self._isAtOnce and self.connected)
+            left -= 1
+        hasRoom, self._isAtOnce = isFirst or self._isAtOnce, False
+        if hasRoom:
+            self._writeRecord()
 
     def _writeRest(self) -> None:
         while self._rest and self.connected:
