@@ -132,6 +132,7 @@ class FaultTests(SynchronousTestCase):
             self.assertLess(subject.memory() - before, most * count)
             self.assertEqual({"whole": 10}, self.fetch(subject, 10))
             self.assertEqual({"never served": count}, dict(stalled.outcomes()))
+            self.stack.close()  # this process has no descriptors for both crowds
 
     def fetch(self, subject: Subject, count: int) -> dict[str, int]:
         """
