@@ -142,9 +142,7 @@ class PoetryServer(Service):
                 self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
-                self.port = None
-                with suppress(OSError):
-                    port.connectionLost(Failure(ConnectionDone()))
+                self._closePort()
                 raise ListenError(f"{explain(error)}: {self.description}") from error
         elif not kernel.TELLS:
             self._log.warn(
@@ -254,7 +252,11 @@ class PoetryServer(Service):
         if self._acceptor is not None:
             self._abortReaders(self._acceptor.connections)
         if self.port is not None and self.description.startswith("unix:"):
-            port: Any = self.port
-            self.port = None
-            with suppress(OSError):  # in a directory where only root could make it
-                port.connectionLost(Failure(ConnectionDone()))
+            self._closePort()
+
+    def _closePort(self) -> None:
+        # At once: when a start has failed, the reactor has no other turn.
+        port: Any = self.port
+        self.port = None
+        with suppress(OSError):  # its socket is in a directory that is not ours
+            port.connectionLost(Failure(ConnectionDone()))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -120,6 +121,20 @@ class Reactor(MemoryReactorClock):
         Call in the next turn.
         """
         self.callLater(0, call, *arguments)
+
+
+class ListeningReactor(Reactor):
+    """
+    A reactor in memory whose ports are real.
+    """
+
+    def adoptStreamPort(self, fileno: int, addressFamily: int, factory: Any) -> Any:
+        """
+        @see: L{twisted.internet.interfaces.IReactorSocket.adoptStreamPort}
+        """
+        port = Port._fromListeningDescriptor(self, fileno, addressFamily, factory)
+        port.startListening()
+        return port
 
 
 class PretendedSocket:

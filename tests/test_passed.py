@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.tcp import Port, _reservedFD
+from twisted.internet.tcp import _reservedFD
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -20,7 +20,7 @@ from fastpoetry.listening import passed
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.listening.passed import namesOfPassed
 from fastpoetry.listening.unixsocket import UNIXPort
-from tests.support import Reactor, socketPath
+from tests.support import ListeningReactor, socketPath
 
 # LISTEN_FDS and LISTEN_FDNAMES, and the names that they stand for.
 NAMED = [
@@ -48,20 +48,6 @@ def descriptors() -> set[int]:
     """
     listed = os.listdir("/proc/self/fd")
     return {int(one) for one in listed if os.path.lexists(f"/proc/self/fd/{one}")}
-
-
-class ListeningReactor(Reactor):
-    """
-    A reactor in memory whose ports are real.
-    """
-
-    def adoptStreamPort(self, fileno: int, addressFamily: int, factory: Factory) -> Any:
-        """
-        @see: L{twisted.internet.interfaces.IReactorSocket.adoptStreamPort}
-        """
-        port = Port._fromListeningDescriptor(self, fileno, addressFamily, factory)
-        port.startListening()
-        return port
 
 
 class NamesTests(SynchronousTestCase):

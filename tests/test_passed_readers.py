@@ -19,8 +19,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.faults import READS
 from tests.faultyports import MOST_TURNS, Reader
-from tests.support import StaticSource, socketPath
-from tests.test_server import ListeningReactor
+from tests.support import ListeningReactor, StaticSource, socketPath
 
 # More than the kernels of both sides hold.
 POEM = b"".join(b"verse %d\n" % number for number in range(400_000))

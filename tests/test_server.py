@@ -15,7 +15,6 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.protocol import Factory
-from twisted.internet.tcp import Port
 from twisted.internet.testing import RaisingMemoryReactor
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -32,6 +31,7 @@ from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import REPORT, PoetryServer
 from tests.support import (
+    ListeningReactor,
     PretendedEpoll,
     Reactor,
     StaticSource,
@@ -41,20 +41,6 @@ from tests.support import (
 )
 
 BIG = b"x" * 2**20
-
-
-class ListeningReactor(Reactor):
-    """
-    A reactor in memory whose ports are real.
-    """
-
-    def adoptStreamPort(self, fileno: int, addressFamily: int, factory: Any) -> Any:
-        """
-        @see: L{twisted.internet.interfaces.IReactorSocket.adoptStreamPort}
-        """
-        port = Port._fromListeningDescriptor(self, fileno, addressFamily, factory)
-        port.startListening()
-        return port
 
 
 def pretendedConnections(reactor: Any) -> Connections:
