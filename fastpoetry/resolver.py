@@ -9,7 +9,6 @@ for those threads.  Here each lookup has a thread that nobody waits for.
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.text import explain
+from fastpoetry.threads import callInThread
 
 # How many threads there are at the most.
 MOST = 100
@@ -229,33 +229,24 @@ class Resolver:
         return lookup
 
     def _start(self, lookup: Lookup) -> None:
-        thread = threading.Thread(
-            target=self._find, args=(lookup,), name=f"lookup of {lookup.name}"
-        )
-        thread.daemon = True
         try:
-            thread.start()
+            finding = callInThread(self._reactor, lookup.find, self._getaddrinfo)
         except RuntimeError as error:  # the system has no room for another
             lookup.answer([], explain(error))
         else:
             self._running.add(lookup)
+            finding.addBoth(self._found, lookup)
 
-    def _find(self, lookup: Lookup) -> None:
-        addresses, reason = [], None
-        try:
-            addresses = lookup.find(self._getaddrinfo)
-        except OSError as error:
-            reason = explain(error)
-        except ValueError:
-            reason = f"not a name: {lookup.name}"
-        self._reactor.callFromThread(self._found, lookup, addresses, reason)
-
-    def _found(
-        self, lookup: Lookup, addresses: list[IAddress], reason: str | None
-    ) -> None:
+    def _found(self, result: list[IAddress] | Failure, lookup: Lookup) -> None:
         self._running.remove(lookup)
         while self._queue and len(self._running) < self._most:
             first = next(iter(self._queue))
             del self._queue[first]
             self._start(first)
-        lookup.answer(addresses, reason)
+        if not isinstance(result, Failure):
+            lookup.answer(result)
+        elif result.check(OSError):
+            lookup.answer([], explain(result.value))
+        else:
+            result.trap(ValueError)
+            lookup.answer([], f"not a name: {lookup.name}")
