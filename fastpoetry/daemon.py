@@ -13,7 +13,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, Service
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from fastpoetry.clock import maybeGlobalReactor
@@ -38,9 +40,9 @@ class DaemonService(Service):
     Makes a good daemon of a process.  It stands first in the service collection
     that it works for:
 
-      - SIGHUP reloads every L{IReloadable} service of the collection, and SIGUSR1
-        does nothing where C{twistd} has no log file to rotate.  Either would kill
-        the process otherwise.
+      - SIGHUP reloads every L{IReloadable} service of the collection (one whose
+        reload is under way, once more after that), and SIGUSR1 does nothing where
+        C{twistd} has no log file to rotate.  Either would kill the process otherwise.
 
       - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
         the process at once.
@@ -63,6 +65,8 @@ class DaemonService(Service):
         @param reactor: by default the global one.
         """
         self.reactor: Any = maybeGlobalReactor(reactor)
+        self._reloading: set[Any] = set()  # services
+        self._again: set[Any] = set()  # those of them that are to be reloaded again
 
     def privilegedStartService(self) -> None:
         """
@@ -138,15 +142,39 @@ class DaemonService(Service):
     def _reload(self) -> None:
         self._log.info("received SIGHUP, reloading")
         for service in self._each(IReloadable):
-            service.reload()
+            self._reloadOne(service)
+
+    def _reloadOne(self, service: Any) -> None:
+        if service in self._reloading:
+            self._again.add(service)
+        elif service.running:  # or it is about to stop
+            self._reloading.add(service)
+            self._call(service, "reload").addCallback(self._reloaded, service)
+
+    def _reloaded(self, _: object, service: Any) -> None:
+        self._reloading.remove(service)
+        if service in self._again:
+            self._again.remove(service)
+            self._reloadOne(service)
 
     def _rotateNothing(self) -> None:
         self._log.info("received SIGUSR1, but the log is not a file of twistd's")
 
     def _abort(self) -> None:
         self._log.warn("received a second signal, stopping at once")
-        for service in self._each(IAbortable):
-            service.abort()
+        self._callEach(IAbortable, "abort")
+
+    def _callEach(self, interface: type[Interface], name: str) -> None:
+        for service in self._each(interface):
+            self._call(service, name)
+
+    def _call(self, service: Any, name: str) -> Deferred[Any]:
+        def failed(failure: Failure) -> None:  # it must cost no other service the call
+            self._log.failure(
+                "an error in {name} of {service}", failure, name=name, service=service
+            )
+
+        return maybeDeferred(getattr(service, name)).addErrback(failed)
 
     def _reportFailure(
         self,
@@ -159,7 +187,6 @@ class DaemonService(Service):
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
             print(f"cannot start: {error}", file=sys.__stderr__)
-            for service in self._each(IAbortable):
-                service.abort()
+            self._callEach(IAbortable, "abort")
         else:
             sys.__excepthook__(kind, error, traceback)

@@ -7,10 +7,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import BinaryIO
+from io import FileIO
 
 
-def openRegular(path: str) -> BinaryIO:
+def openRegular(path: str) -> FileIO:
     """
     Open a file, never waiting for it.
 
@@ -23,6 +23,18 @@ def openRegular(path: str) -> BinaryIO:
     # A FIFO without a writer would hold a plain open() for ever.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
-        return open(fd, "rb")
+        return open(fd, "rb", buffering=0)
     os.close(fd)
     raise OSError(errno.EINVAL, "Not a regular file")
+
+
+def readAll(file: FileIO) -> bytes:
+    """
+    Read a regular file, into one piece of memory.
+
+    @raise OSError: when it cannot be read, or is too large for the memory.
+    """
+    try:
+        return file.readall()
+    except (MemoryError, OverflowError) as error:
+        raise OSError(errno.ENOMEM, "Too large for the memory") from error

@@ -29,9 +29,12 @@ class IReloadable(Interface):
     A service that can read anew what it serves.
     """
 
-    def reload() -> None:
+    def reload() -> Deferred[None] | None:
         """
         Read anew.  When that fails, log why and go on with what is there.
+
+        @return: when it takes a while, a L{Deferred} that fires when it is done.
+            Nobody asks again before that.
         """
 
 

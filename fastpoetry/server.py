@@ -165,14 +165,16 @@ class PoetryServer(Service):
             self._listen()
         super().startService()
 
-    def reload(self) -> None:
+    def reload(self) -> Deferred[None] | None:
         """
         Read the certificate anew, if there is one.
 
         @see: L{IReloadable.reload}
         """
-        if self._certificate is not None:
-            self._certificate.reload()
+        if self._certificate is None:
+            return None
+        reloading: Deferred[None] = self._certificate.reload()
+        return reloading
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -5,19 +5,24 @@ The service that has the poem.
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
+from collections.abc import Generator
+from io import FileIO
+from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import PoemError
-from fastpoetry.files import openRegular
+from fastpoetry.files import openRegular, readAll
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.text import printable
+from fastpoetry.threads import callInThread
 
 
-def openPoem(path: str) -> BinaryIO:
+def openPoem(path: str) -> FileIO:
     """
     Open a poem, never waiting for it.
 
@@ -47,12 +52,18 @@ class PoetryService(Service):
     _log = Logger()
 
     poem: bytes | None = None
+    _reading: Deferred[bytes] | None = None  # of the last reload
 
-    def __init__(self, poetry_file: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, poetry_file: str | os.PathLike[str], reactor: Any = None
+    ) -> None:
         """
         @param poetry_file: the poem; a relative path counts from the directory
             that is the current one now, not when the service starts.
+
+        @param reactor: by default the global one.
         """
+        self.reactor: Any = maybeGlobalReactor(reactor)
         self.path = os.path.abspath(poetry_file)
 
     def startService(self) -> None:
@@ -61,8 +72,16 @@ class PoetryService(Service):
 
         @raise PoemError: when it cannot be read.
         """
-        self._load()
+        self._changeOver(self._read())
         super().startService()
+
+    def stopService(self) -> None:
+        """
+        Drop what a reload finds from now on.
+        """
+        super().stopService()
+        if self._reading is not None:
+            self._reading.cancel()
 
     def getPoem(self) -> bytes:
         """
@@ -74,21 +93,38 @@ class PoetryService(Service):
             raise PoemError(f"Not loaded yet: {self.path}")
         return self.poem
 
-    def reload(self) -> None:
+    @inlineCallbacks
+    def reload(self) -> Generator[Deferred[bytes], bytes, None]:
         """
+        Read the poem anew, in a thread: readers are served meanwhile, and a disk that
+        hangs holds nothing up.
+
         @see: L{IReloadable.reload}
         """
         try:
-            self._load()
+            self._reading = callInThread(self.reactor, self._read)
+            poem = yield self._reading
+        except CancelledError:
+            pass
         except PoemError as error:
             self._log.error("kept the old poem: {error}", error=error)
+        except RuntimeError as error:  # there is no room for a thread
+            path = printable(self.path)
+            self._log.error(
+                "kept the old poem: {error}: {path}", error=error, path=path
+            )
+        else:
+            self._changeOver(poem)
 
-    def _load(self) -> None:
+    def _read(self) -> bytes:
         with openPoem(self.path) as file:
             try:
-                self.poem = file.read()
+                return readAll(file)
             except OSError as error:
                 raise PoemError(f"{error.strerror}: {self.path}") from error
+
+    def _changeOver(self, poem: bytes) -> None:
+        self.poem = poem
         self._log.info("loaded a poem from: {path}", path=printable(self.path))
-        if not self.poem:
+        if not poem:
             self._log.warn("the poem is empty: {path}", path=printable(self.path))

@@ -19,8 +19,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry.error import CertificateError
+from fastpoetry.listening import tls
 from fastpoetry.listening.tls import DAY, Certificate
 from tests.certificates import Issued, issue
+from tests.threads import PlayedThreads, noThread
 from tests.tlspeer import VERSIONS, Client, Listener, Only, TLSWire
 
 END = datetime(2035, 6, 1, 12, tzinfo=timezone.utc)
@@ -87,6 +89,23 @@ class CertificateTests(SynchronousTestCase):
         chain = client.tls.get_peer_cert_chain() or []
         return [str(one.get_subject().CN) for one in chain]
 
+    def holdThreads(self) -> PlayedThreads:
+        """
+        Have files read when the test says so.
+        """
+        threads = PlayedThreads()
+        self.patch(tls, "callInThread", threads.callInThread)
+        return threads
+
+    def reload(self, certificate: Certificate) -> None:
+        """
+        Reload a certificate, to the end.
+        """
+        threads = self.holdThreads()
+        reloading = certificate.reload()
+        threads.finish()
+        self.assertIs(self.successResultOf(reloading), None)
+
     def lines(self, events: list[Any]) -> list[tuple[LogLevel, str]]:
         """
         @return: what the log has of the certificate.
@@ -117,7 +136,7 @@ class FileTests(CertificateTests):
         key, file = self.write(LEAF.keyPEM()), self.write(LEAF.pem())
         certificate = Certificate(os.path.relpath(key), os.path.relpath(file))
         os.chdir("/")
-        certificate.reload()
+        self.reload(certificate)
         self.assertEqual(self.served(certificate), ["localhost"])
 
     def test_chain(self) -> None:
@@ -363,7 +382,7 @@ class TermTests(CertificateTests):
         with open(self.path, "wb") as file:
             file.write(OTHER.pem() + OTHER.keyPEM())
         with capturedLogs() as events:
-            self.certificate.reload()
+            self.reload(self.certificate)
         self.assertEqual(self.lines(events), [self.loaded("2035-09-09")])
         self.assertEqual(self.served(self.certificate), ["other"])
         self.assertEqual(self.namesOf(first), ["localhost"])
@@ -372,13 +391,54 @@ class TermTests(CertificateTests):
         self.assertEqual(protocol.events, ["made", b"more"])
         self.assertEqual(self.day(), [])
 
+    def test_reloadInThread(self) -> None:
+        """
+        While the new one is read, the old one is served.
+        """
+        self.start(5)
+        threads = self.holdThreads()
+        with open(self.path, "wb") as file:
+            file.write(OTHER.pem() + OTHER.keyPEM())
+        reloading = self.certificate.reload()
+        self.assertEqual(self.served(self.certificate), ["localhost"])
+        self.assertNoResult(reloading)
+        threads.finish()
+        self.assertEqual(self.served(self.certificate), ["other"])
+
+    def test_reloadStopped(self) -> None:
+        """
+        What is found after it was stopped is dropped, without a word.
+        """
+        self.start(5)
+        threads = self.holdThreads()
+        with open(self.path, "wb") as file:
+            file.write(OTHER.pem() + OTHER.keyPEM())
+        with capturedLogs() as events:
+            reloading = self.certificate.reload()
+            self.certificate.stop()
+            threads.finish()
+        self.assertIs(self.successResultOf(reloading), None)
+        self.assertEqual(self.lines(events), [])
+        self.assertEqual(self.served(self.certificate), ["localhost"])
+
+    def test_reloadWithoutThread(self) -> None:
+        """
+        When there is no room for a thread, the log says so.
+        """
+        self.start(5)
+        self.patch(tls, "callInThread", noThread)
+        with capturedLogs() as events:
+            self.successResultOf(self.certificate.reload())
+        line = f"kept the old certificate: can't start new thread: {self.path}"
+        self.assertEqual(self.lines(events), [(LogLevel.error, line)])
+
     def test_reloadAnOldOne(self) -> None:
         """
         One that ends soon is warned of at once.
         """
         self.start(5.5)
         with capturedLogs() as events:
-            self.certificate.reload()
+            self.reload(self.certificate)
         self.assertEqual(self.lines(events), [self.loaded(), self.expires(5)])
 
     def test_reloadABadOne(self) -> None:
@@ -391,7 +451,7 @@ class TermTests(CertificateTests):
             with open(self.path, "wb") as file:
                 file.write(contents)
             with capturedLogs() as events:
-                self.certificate.reload()
+                self.reload(self.certificate)
             ((level, line),) = self.lines(events)
             self.assertIs(level, LogLevel.error)
             self.assertTrue(line.startswith("kept the old certificate: "), line)
@@ -407,7 +467,7 @@ class TermTests(CertificateTests):
         certificate = self.load(dhFile=path)
         os.remove(path)
         with capturedLogs() as events:
-            certificate.reload()
+            self.reload(certificate)
         line = f"kept the old certificate: No such file or directory: {path}"
         self.assertEqual(self.lines(events), [(LogLevel.error, line)])
 

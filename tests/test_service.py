@@ -159,31 +159,3 @@ class PoetryServiceTests(SynchronousTestCase):
         before = os.listdir("/proc/self/fd")
         self.assertRefused("/dev/zero", "Not a regular file")
         self.assertEqual(os.listdir("/proc/self/fd"), before)
-
-    def test_reload(self) -> None:
-        """
-        Reloading takes the poem that is there now; who has the old one keeps
-        it.
-        """
-        self.service.startService()
-        old = self.service.getPoem()
-        self.write(b"second\n")
-        self.service.reload()
-        self.assertEqual((old, self.service.poem), (b"first\n", b"second\n"))
-
-    def test_reloadFails(self) -> None:
-        """
-        When reloading fails, the old poem stays, and the log has one error.
-        """
-        self.service.startService()
-        os.remove(self.path)
-        with capturedLogs() as events:
-            self.service.reload()
-        self.assertEqual(self.service.poem, b"first\n")
-        (event,) = events
-        self.assertEqual(event["log_level"], LogLevel.error)
-        self.assertEqual(
-            formatEvent(event),
-            "kept the old poem: No such file or directory: "
-            + os.path.abspath(self.path),
-        )

@@ -73,7 +73,10 @@ class EndpointTests(CertificateTests):
         for _ in range(2):
             with capturedLogs() as events:
                 server.startService()
-                server.reload()
+                threads = self.holdThreads()
+                reloading = server.reload()
+                threads.finish()
+            self.assertIs(self.successResultOf(reloading), None)
             self.assertEqual(len(self.lines(events)), 2)
             self.assertEqual(len(server.reactor.getDelayedCalls()), 1)
             self.successResultOf(server.stopService())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
@@ -15,12 +15,16 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    execute,
+    inlineCallbacks,
+)
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
-    IReactorTime,
     IStreamServerEndpoint,
 )
 from twisted.internet.ssl import CertificateOptions
@@ -30,8 +34,9 @@ from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.error import CertificateError
-from fastpoetry.files import openRegular
+from fastpoetry.files import openRegular, readAll
 from fastpoetry.text import explain, printable
+from fastpoetry.threads import callInThread
 
 DAY = 24 * 60 * 60
 
@@ -55,6 +60,9 @@ class Certificate:
     """
 
     _log = Logger()
+
+    _reactor: Any = None
+    _reading: Deferred[tuple[SSL.Context, float]] | None = None  # of the last reload
 
     def __init__(
         self,
@@ -91,31 +99,46 @@ class Certificate:
         """
         return SSL.Connection(self._context)
 
-    def start(self, reactor: IReactorTime) -> None:
+    def start(self, reactor: Any) -> None:
         """
         Have the log say when the certificate ends, and warn in time.
+
+        @param reactor: the clock, and where a reload in a thread ends.
         """
         self._tell()
-        self._daily.clock = reactor
+        self._daily.clock = self._reactor = reactor
         self._daily.start(DAY)
 
     def stop(self) -> None:
         """
-        Warn no more.
+        Warn no more, and drop what a reload finds from now on.
         """
+        if self._reading is not None:
+            self._reading.cancel()
         if self._daily.running:
             self._daily.stop()
 
-    def reload(self) -> None:
+    @inlineCallbacks
+    def reload(self) -> Generator[Deferred[Any], Any, None]:
         """
-        Read the files anew.  Connections that there are keep what they have.
+        Read the files anew, in a thread.  Connections that there are keep what they
+        have.
 
         @see: L{fastpoetry.interfaces.IReloadable.reload}
         """
         try:
-            self._context, self._end = self._read()
+            self._reading = callInThread(self._reactor, self._read)
+            self._context, self._end = yield self._reading
+        except CancelledError:
+            pass
         except CertificateError as error:
             self._log.error("kept the old certificate: {error}", error=error)
+        except RuntimeError as error:  # there is no room for a thread
+            self._log.error(
+                "kept the old certificate: {error}: {path}",
+                error=error,
+                path=printable(self._file),
+            )
         else:
             self._tell()
             self._warn()
@@ -191,7 +214,7 @@ def _rehearse(context: SSL.Context) -> None:
 def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
     try:
         with openRegular(path) as file:
-            return parse(file.read())
+            return parse(readAll(file))
     except OSError as error:
         raise CertificateError(f"{error.strerror}: {path}") from error
     except ValueError as error:
