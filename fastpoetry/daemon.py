@@ -20,7 +20,7 @@ from zope.interface import Interface
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
-from fastpoetry.interfaces import IAbortable, IReloadable
+from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 
 
 def allServices(collection: Any) -> Iterator[IService]:
@@ -57,6 +57,7 @@ class DaemonService(Service):
     _log = Logger()
 
     _prepared = False
+    _isWatching = False
     _stopping = False
     _aborting = False
 
@@ -88,6 +89,10 @@ class DaemonService(Service):
         if not self._prepared:
             self.privilegedStartService()
         super().startService()
+        self._stopping = self._aborting = False
+        if self._isWatching:  # it has been started again
+            return
+        self._isWatching = True
         # The reactor sets its own signal handlers when it begins to run.
         self.reactor.callWhenRunning(self._watchForStop)
         # What has been made by then stays: to look through all of it for garbage
@@ -128,6 +133,8 @@ class DaemonService(Service):
         # they are called here, in the reactor's turn.
         if not self._stopping:
             self._stopping = True
+            # Who was served before the signal is in the log before it.
+            self._callEach(IHasReaders, "checkReaders")
             stop(number, None)
         elif self.running:  # the stop is yet to begin
             self._aborting = True

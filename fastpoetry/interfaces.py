@@ -73,6 +73,11 @@ class IHasReaders(Interface):
             is one of TCP.
         """
 
+    def checkReaders() -> None:
+        """
+        See what has become of all readers by now, and have the log say so.
+        """
+
 
 class ITransformService(Interface):
     """

@@ -193,11 +193,14 @@ class PoetryServer(Service):
             return
         if self._certificate is not None:
             self._certificate.stop()
-        self._checkReaders()  # who has ended makes room
+        self._checkAll()  # who has ended makes room
         if acceptor is not None:
             acceptor.stop()
         try:
-            yield maybeDeferred(port.stopListening)
+            if acceptor is None:
+                yield maybeDeferred(port.stopListening)
+            else:  # at once: a turn later would reset those who come meanwhile
+                acceptor.connectionLost(Failure(ConnectionDone()))
         except OSError as error:  # a UNIX socket that is gone, or not ours to remove
             self._log.error(
                 "cannot remove the socket: {description}: {reason}",
@@ -237,12 +240,24 @@ class PoetryServer(Service):
         finally:
             report.stop()
 
-    def _checkReaders(self) -> None:
+    def checkReaders(self) -> None:
+        """
+        @see: L{IHasReaders.checkReaders}
+        """
+        if self.port is None:
+            return
+        if isinstance(self.factory, DeliveryFactory):
+            self.factory.flushLog()
+        if self._acceptor is not None:
+            self._acceptor.connections.doRead()
+        self._checkAll()
+
+    def _checkAll(self) -> None:
         if isinstance(self.factory, DeliveryFactory):
             self.factory.checkAll()
 
     def _abortReaders(self, connections: Connections) -> None:
-        self._checkReaders()  # who has everything by now is not cut
+        self._checkAll()  # who has everything by now is not cut
         connections.abort()
 
     def abort(self) -> None:

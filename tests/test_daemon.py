@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry.daemon import DaemonService, allServices
 from fastpoetry.error import PoemError
-from fastpoetry.interfaces import IAbortable, IReloadable
+from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 from tests.support import Reactor
 
 
@@ -43,6 +43,31 @@ class Recorder(Service):
         @see: L{IAbortable.abort}
         """
         self.asked.append("abort")
+
+
+@implementer(IHasReaders)
+class Watched(Service):
+    """
+    A service that has readers, and a mistake.
+    """
+
+    def __init__(self, stops: list[int]) -> None:
+        """
+        @param stops: the signals that have come to the reactor's handlers.
+        """
+        self.stops = stops
+
+    def hasReader(self, source: object, here: object, there: object) -> bool:
+        """
+        @see: L{IHasReaders.hasReader}
+        """
+        return False
+
+    def checkReaders(self) -> None:
+        """
+        @see: L{IHasReaders.checkReaders}
+        """
+        raise ZeroDivisionError(f"after {len(self.stops)} signals")
 
 
 SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
@@ -190,6 +215,34 @@ class DaemonServiceTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual(stops, [signal.SIGTERM])
         self.assertAsked()
+
+    def test_startedAgain(self) -> None:
+        """
+        After a stop and another start, the next signal to stop is the first again.
+        """
+        stops = self.runs()
+        for _ in range(2):
+            self.parent.stopService()
+            self.parent.startService()
+            self.receive(signal.SIGTERM)
+        self.assertEqual(stops, [signal.SIGTERM] * 2)
+        self.assertAsked()
+        self.parent.stopService()
+        self.receive(signal.SIGTERM)
+        self.assertAsked("abort")
+
+    def test_readersFirst(self) -> None:
+        """
+        Who was served before the signal is looked at before the stop begins, and a
+        service that cannot do that holds up none.
+        """
+        stops = self.runs()
+        for _ in range(2):
+            Watched(stops).setServiceParent(self.parent)
+        self.receive(signal.SIGTERM)
+        errors = self.flushLoggedErrors(ZeroDivisionError)
+        self.assertEqual([str(each.value) for each in errors], ["after 0 signals"] * 2)
+        self.assertEqual(stops, [signal.SIGTERM])
 
     def test_secondSignal(self) -> None:
         """

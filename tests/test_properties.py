@@ -301,15 +301,9 @@ class PretendedAcceptor:
         """
         self.connections.close()
 
-
-class PretendedPort:
-    """
-    A port on which nobody comes.
-    """
-
-    def stopListening(self) -> None:
+    def connectionLost(self, reason: object) -> None:
         """
-        Nobody comes any more.
+        The port is closed.
         """
 
 
@@ -332,7 +326,7 @@ class Play:
         self.server = PoetryServer(
             "fake:", self.factory, grace=grace, reactor=self.reactor
         )
-        self.server.port = PretendedPort()  # type: ignore[assignment]
+        self.server.port = object()  # type: ignore[assignment]
         self.server.startService()
         self.connections = Connections(self.reactor, PretendedEpoll())
         acceptor: Any = PretendedAcceptor(self.connections)

@@ -50,15 +50,18 @@ def pretendedConnections(reactor: Any) -> Connections:
     return Connections(reactor, PretendedEpoll())
 
 
-def connectWires(server: Any, count: int) -> list[Wire]:
+def connectWires(server: Any, count: int, ticks: int = 1) -> list[Wire]:
     """
     Connect readers of BIG to a server that has L{pretendedConnections}, and let them
     be in the middle of it.
+
+    @param ticks: how often time goes on then.
     """
     wires = [
         Wire(server.factory, 1000, server._acceptor.connections) for _ in range(count)
     ]
-    wires[0].tick()
+    for _ in range(ticks):
+        wires[0].tick()
     return wires
 
 
@@ -163,6 +166,7 @@ class ListenTests(SynchronousTestCase):
         server = PoetryServer("tcp:0:interface=127.0.0.1", Factory(), reactor=reactor)
         server.startService()
         with capturedLogs() as events:
+            server.checkReaders()
             stopped = server.stopService()
             reactor.advance(0)
         self.assertIsNone(self.successResultOf(stopped))
@@ -373,9 +377,10 @@ class OtherSystemTests(SynchronousTestCase):
 
     def test_abort(self) -> None:
         """
-        Such a server, too, can be told to abort, though there is nothing that it
-        could do.
+        Such a server, too, can be told to look at its readers and to abort, though
+        there is nothing that it could do.
         """
+        self.server.checkReaders()
         self.server.abort()
         self.assertTrue(self.server.port.connected)
 
@@ -475,6 +480,18 @@ class DrainTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(first))
         self.assertIsNone(self.successResultOf(second))
 
+    def test_closedAtOnce(self) -> None:
+        """
+        A stop closes the port at once: who comes while other services stop is refused,
+        and not let into a queue that is reset.
+        """
+        address = self.server.port.socket.getsockname()  # type: ignore[union-attr, attr-defined]
+        stopped = self.server.stopService()
+        with socket.socket() as reader:
+            self.assertRaises(ConnectionRefusedError, reader.connect, address)
+        self.reactor.pump([7.0, 0])
+        self.successResultOf(stopped)
+
     def test_startedAgain(self) -> None:
         """
         One that is started again while the last readers are waited for knows its new
@@ -524,6 +541,32 @@ class DrainTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual(self.ends(), ["reset", "reset"])
         self.assertIsNone(self.successResultOf(stopped))
+
+    def test_checkReaders(self) -> None:
+        """
+        At any time it can be asked to look at its readers: the log says who has begun,
+        once, and who has left.
+        """
+        with capturedLogs() as events:
+            (wire,) = connectWires(self.server, 1, ticks=0)
+            self.wires[0].socket.broken = True
+            self.server.checkReaders()
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                f"sending {len(BIG)} bytes of poetry to 192.0.2.1:4321",
+                f"192.0.2.1:4321 got 0 of {len(BIG)} bytes: it reset the connection",
+            ],
+        )
+        self.assertIn(wire.protocol, self.server.factory.watched)
+        with capturedLogs() as events:
+            wire.tick()
+            stopped = self.stop()
+            connectWires(self.server, 1, ticks=0)  # it is in the log at once
+            self.server.checkReaders()
+        self.assertEqual(str(list(map(formatEvent, events))).count("sending"), 1)
+        self.reactor.pump([7.0, 0])
+        self.successResultOf(stopped)
 
     def test_log(self) -> None:
         """

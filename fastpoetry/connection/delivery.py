@@ -396,6 +396,14 @@ class DeliveryFactory(Factory):
         begun = [*self._older, *self._fresh, *self.watched]
         self._check(begun, self.reactor.seconds())
 
+    def flushLog(self) -> None:
+        """
+        Have the log say now who has begun, and not at the next sweep.
+        """
+        fresh, self._fresh = self._fresh, []
+        self._older += fresh
+        self.logBegun(fresh)
+
     def stopFactory(self) -> None:
         """
         It listens no longer.
