@@ -22,6 +22,7 @@ from zope.interface import implementer
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport, UNIXTransport
+from fastpoetry.listening.memory import SocketMemory
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
 # queue of a listener runs over while SYN cookies are on, readers are left that
@@ -40,6 +41,9 @@ PAUSE = 1.0
 
 # How many readers are let in before those who are in already get a turn.
 MAX_ACCEPTS = 128
+
+# With so many readers it is time to look at the memory that the kernel has for them.
+MANY = 100
 
 # Numbers, since an enumeration takes a third of a microsecond to become one.
 _STREAM = int(socket.SOCK_STREAM)
@@ -99,11 +103,14 @@ class Acceptor:
     @ivar connections: who is in.
 
     @ivar share: how many the descriptors of the process allow for.
+
+    @ivar memory: what warns of too many; all ports of the process have the same.
     """
 
     _log = Logger()
 
     share = 1
+    memory = SocketMemory()
     _pause: IDelayedCall | None = None
 
     def __init__(
@@ -230,6 +237,9 @@ class Acceptor:
         if self._room() <= 0:
             self._reactor.removeReader(self)
             self.connections.watchers[self.resume] = None
+        if len(self.connections) >= MANY and self._transport is Transport:
+            readers = sum(len(one.connections) for one in self._acceptors)
+            self.memory.look(self._reactor.seconds(), readers)
 
     def _begin(self, fd: int, address: Any) -> None:
         try:
