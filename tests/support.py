@@ -68,6 +68,21 @@ def noSpace(*arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def writeAnd(data: bytes, *names: str) -> Callable[[Any], None]:
+    """
+    @param names: of methods of a transport without arguments.
+
+    @return: a function that writes to a transport, and then calls these.
+    """
+
+    def begin(transport: Any) -> None:
+        transport.write(data)
+        for name in names:
+            getattr(transport, name)()
+
+    return begin
+
+
 class PretendedThreads:
     """
     A thread pool in which nothing is called before the test says so.

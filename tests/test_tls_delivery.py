@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 from fastpoetry.connection.delivery import State
 from fastpoetry.connection.tls import MAX_BARREN, RECORD
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource
+from tests.support import Reactor, StaticSource, writeAnd
 from tests.tlspeer import (
     VERSIONS,
     Client,
@@ -22,7 +22,6 @@ from tests.tlspeer import (
     Listener,
     TLSTests,
     TLSWire,
-    writeAnd,
 )
 
 POEM = b"one\r\ntwo\0\xff\n" * 10

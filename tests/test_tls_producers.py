@@ -11,13 +11,13 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from fastpoetry.connection.tls import RECORD
+from tests.support import writeAnd
 from tests.tlspeer import (
     Client,
     Listener,
     ProtocolTests,
     TLSWire,
     WholeListener,
-    writeAnd,
 )
 
 POEM = b"one\r\ntwo\0\xff\n" * 10

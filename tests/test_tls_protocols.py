@@ -10,12 +10,12 @@ from typing import Any
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
 from fastpoetry.connection.tls import RECORD
+from tests.support import writeAnd
 from tests.tlspeer import (
     VERSIONS,
     Listener,
     ProtocolTests,
     WholeListener,
-    writeAnd,
 )
 
 POEM = b"one\r\ntwo\0\xff\n" * 10

@@ -45,7 +45,13 @@ from fastpoetry.connection.transport import (
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.protocol import PoetryFactory
 from tests.processes import DEADLINE
-from tests.support import PretendedEpoll, PretendedSocket, Reactor, StaticSource
+from tests.support import (
+    PretendedEpoll,
+    PretendedSocket,
+    Reactor,
+    StaticSource,
+    writeAnd,
+)
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
 BIG = bytes(range(256)) * 2000
@@ -201,21 +207,6 @@ class Producer:
         self.told.append("stop")
 
 
-def writeAnd(*names: str, data: bytes = POEM) -> Callable[[Any], None]:
-    """
-    @param names: methods of a transport without arguments.
-
-    @return: a function that writes to a transport and then calls these.
-    """
-
-    def begin(transport: Any) -> None:
-        transport.write(data)
-        for name in names:
-            getattr(transport, name)()
-
-    return begin
-
-
 class PretendedTests(SynchronousTestCase):
     """
     What tests over pretended sockets need.
@@ -283,7 +274,7 @@ class WriteTests(PretendedTests):
         is, during the first turn and later.
         """
         data = bytes(1000)
-        inTurn = self.connect(Speaker(writeAnd(data=data)), 999)
+        inTurn = self.connect(Speaker(writeAnd(data)), 999)
         later = self.connect(Speaker(id), 999)
         later.write(data)
         for transport in (inTurn, later):
@@ -296,9 +287,7 @@ class WriteTests(PretendedTests):
         """
         Nor is it copied when the end follows.
         """
-        transport = self.connect(
-            Speaker(writeAnd("loseWriteConnection", data=BIG)), 1000
-        )
+        transport = self.connect(Speaker(writeAnd(BIG, "loseWriteConnection")), 1000)
         self.turn()
         self.assertIs(transport.dataBuffer, BIG)
 
@@ -307,9 +296,9 @@ class WriteTests(PretendedTests):
         What is sent is kept no longer, whatever ends the connection.
         """
         for begin in (
-            writeAnd(),
-            writeAnd("loseWriteConnection"),
-            writeAnd("loseWriteConnection", "loseConnection"),
+            writeAnd(POEM),
+            writeAnd(POEM, "loseWriteConnection"),
+            writeAnd(POEM, "loseWriteConnection", "loseConnection"),
         ):
             transport = self.connect(Speaker(begin))
             self.assertEqual((transport.dataBuffer, transport.offset), (b"", 0))
@@ -318,7 +307,7 @@ class WriteTests(PretendedTests):
         """
         The kernel gets so much at a time, unless no more than twice as much is left.
         """
-        self.connect(Speaker(writeAnd(data=bytes(4 * SENT_AT_ONCE))), 2**23)
+        self.connect(Speaker(writeAnd(bytes(4 * SENT_AT_ONCE))), 2**23)
         for pieces in (1, 2, 4):
             self.assertEqual(len(self.socket.held), pieces * SENT_AT_ONCE)
             self.connections.doRead()
@@ -367,7 +356,8 @@ class WriteTests(PretendedTests):
         nothing.
         """
         protocol: Any = HalfCloser(
-            writeAnd("loseWriteConnection"), lambda data: protocol.transport.write(data)
+            writeAnd(POEM, "loseWriteConnection"),
+            lambda data: protocol.transport.write(data),
         )
         transport = self.connect(protocol)
         self.socket.said = [b"more"]
@@ -417,7 +407,7 @@ class WriteTests(PretendedTests):
         seen: list[Any] = []
 
         def begin(transport: Any) -> None:
-            writeAnd("loseWriteConnection")(transport)
+            writeAnd(POEM, "loseWriteConnection")(transport)
             seen.append((list(self.socket.calls), transport.connected))
 
         protocol = Speaker(begin)
@@ -461,14 +451,14 @@ class MoreTests(PretendedTests):
         """
         Data that the end follows at once wait for it.
         """
-        self.connect(Speaker(writeAnd("loseWriteConnection")))
+        self.connect(Speaker(writeAnd(POEM, "loseWriteConnection")))
         self.assertEqual(self.socket.calls, ["data+", "end", "linger off"])
 
     def test_noEnd(self) -> None:
         """
         Data that nothing follows as yet go out.
         """
-        transport = self.connect(Speaker(writeAnd()))
+        transport = self.connect(Speaker(writeAnd(POEM)))
         transport.write(POEM)
         self.turn()
         self.assertEqual(self.socket.calls, ["data", "data"])
@@ -477,14 +467,14 @@ class MoreTests(PretendedTests):
         """
         So do data that a close follows, which sends what is there.
         """
-        self.connect(Speaker(writeAnd("loseConnection")))
+        self.connect(Speaker(writeAnd(POEM, "loseConnection")))
         self.assertEqual(self.socket.calls, ["data", "linger off", "close"])
 
     def test_severalWrites(self) -> None:
         """
         Of several writes it is only the last that waits.
         """
-        transport = self.connect(Speaker(writeAnd(data=BIG)), 2**21)
+        transport = self.connect(Speaker(writeAnd(BIG)), 2**21)
         transport.write(POEM)
         transport.loseWriteConnection()
         while self.socket.end is None:
@@ -497,7 +487,7 @@ class MoreTests(PretendedTests):
         """
         Of the pieces of a large poem it is only the last.
         """
-        self.connect(Speaker(writeAnd("loseWriteConnection", data=BIG)), 2**21)
+        self.connect(Speaker(writeAnd(BIG, "loseWriteConnection")), 2**21)
         while self.socket.end is None:
             self.turn()
         pieces = -(-len(BIG) // SENT_AT_ONCE) - 1  # the last two go together
@@ -512,7 +502,7 @@ class MoreTests(PretendedTests):
 
         def begin(transport: Any) -> None:
             transport.registerProducer(producer, True)
-            writeAnd("loseWriteConnection")(transport)
+            writeAnd(POEM, "loseWriteConnection")(transport)
 
         self.connect(Speaker(begin))
         self.assertEqual(self.socket.calls[0], "data")
@@ -637,7 +627,7 @@ class DeliveryTests(PretendedTests):
         """
         Nor does an end that is sent keep it from being one.
         """
-        transport = self.connect(Speaker(writeAnd("loseWriteConnection")))
+        transport = self.connect(Speaker(writeAnd(POEM, "loseWriteConnection")))
         transport.abortConnection()
         self.reactor.advance(0)
         expected = ["data+", "end", "linger off", "linger on", "close"]
@@ -648,7 +638,7 @@ class DeliveryTests(PretendedTests):
         A close that fails has closed the socket all the same, and the protocol is
         told.
         """
-        protocol = Speaker(writeAnd("loseConnection"))
+        protocol = Speaker(writeAnd(POEM, "loseConnection"))
         self.connect(protocol, close=[errno.EIO])
         self.assertEqual(self.socket.calls[-1], "close!")
         self.assertEqual(protocol.reasons, [ConnectionDone])
@@ -665,7 +655,7 @@ class EndTests(PretendedTests):
         C{loseConnection} sends everything, and ends without a reset.
         """
         for poem in (POEM, BIG):
-            protocol = Speaker(writeAnd("loseConnection", data=poem))
+            protocol = Speaker(writeAnd(poem, "loseConnection"))
             self.connect(protocol, 100_000)
             self.take()
             self.assertEqual(self.socket.calls[-2:], ["linger off", "close"])
@@ -687,7 +677,7 @@ class EndTests(PretendedTests):
         """
         When an error comes before everything is sent, it is a reset.
         """
-        protocol = Speaker(writeAnd("loseConnection", data=BIG))
+        protocol = Speaker(writeAnd(BIG, "loseConnection"))
         self.connect(protocol, 10_000, send=[0, errno.ENOBUFS])
         self.take()
         self.assertEqual(self.socket.calls, ["data", "data!", "close"])
@@ -698,7 +688,7 @@ class EndTests(PretendedTests):
         """
         When the other side ends first, and nothing is left to send, so do we.
         """
-        protocol = Speaker(writeAnd())
+        protocol = Speaker(writeAnd(POEM))
         self.connect(protocol)
         self.socket.said = [b""]
         self.turn()
@@ -710,7 +700,7 @@ class EndTests(PretendedTests):
         When it ends while something is left to send, and the protocol knows no
         half of a connection, what was cut is not taken for whole.
         """
-        for begin in (writeAnd(data=BIG), writeAnd("loseWriteConnection", data=BIG)):
+        for begin in (writeAnd(BIG), writeAnd(BIG, "loseWriteConnection")):
             protocol = Speaker(begin)
             self.connect(protocol, 1000)
             self.socket.said = [b""]
@@ -740,7 +730,7 @@ class EndTests(PretendedTests):
         with the other.
         """
         heard: list[bytes] = []
-        protocol: Any = HalfCloser(writeAnd("loseWriteConnection"), heard.append)
+        protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"), heard.append)
         transport = self.connect(protocol)
         self.assertEqual(protocol.ends, ["write"])
         self.socket.said = [b"more"]
@@ -759,7 +749,7 @@ class EndTests(PretendedTests):
         C{loseConnection} after a half-close ends at once, also during the turn in
         which the half-close is said to have come.
         """
-        protocol: Any = HalfCloser(writeAnd("loseWriteConnection"))
+        protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"))
         protocol.ending = lambda transport: transport.loseConnection()
         self.connect(protocol)
         self.assertEqual(protocol.reasons, [ConnectionDone])
@@ -772,9 +762,7 @@ class EndTests(PretendedTests):
         sent, sends everything, and ends without a reset.
         """
         for poem in (POEM, BIG):
-            protocol = Speaker(
-                writeAnd("loseWriteConnection", "loseConnection", data=poem)
-            )
+            protocol = Speaker(writeAnd(poem, "loseWriteConnection", "loseConnection"))
             self.connect(protocol, 100_000)
             self.take()
             self.assertEqual(bytes(self.socket.taken), poem)
@@ -812,7 +800,7 @@ class EndTests(PretendedTests):
         """
         A protocol may abort as soon as it is connected: nothing is sent.
         """
-        protocol = Speaker(writeAnd("abortConnection"))
+        protocol = Speaker(writeAnd(POEM, "abortConnection"))
         self.connect(protocol)
         self.assertEqual(protocol.reasons, [])
         self.reactor.advance(0)
@@ -823,7 +811,9 @@ class EndTests(PretendedTests):
         """
         When a reset cannot be asked for, the socket is closed all the same.
         """
-        self.connect(Speaker(writeAnd("abortConnection")), setsockopt=[errno.EINVAL])
+        self.connect(
+            Speaker(writeAnd(POEM, "abortConnection")), setsockopt=[errno.EINVAL]
+        )
         self.reactor.advance(0)
         self.assertEqual(self.socket.calls, ["linger on!", "close"])
 
@@ -915,7 +905,7 @@ class ErrorTests(PretendedTests):
         """
 
         def begin(transport: Any) -> None:
-            writeAnd("loseWriteConnection")(transport)
+            writeAnd(POEM, "loseWriteConnection")(transport)
             self.breakDown()
 
         self.connect(Speaker(begin))
@@ -951,7 +941,7 @@ class ErrorTests(PretendedTests):
         So is one that fails when a half has ended.
         """
         for name, said in (("writeConnectionLost", []), ("readConnectionLost", [b""])):
-            protocol: Any = HalfCloser(writeAnd("loseWriteConnection"))
+            protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"))
             setattr(protocol, name, self.breakDown)
             self.connect(protocol)
             self.socket.said = list(said)
@@ -1353,9 +1343,9 @@ class TCPTests(RealTests):
         the end, with or without a half-close before.
         """
         for begin in (
-            writeAnd("loseConnection", data=BIG),
-            writeAnd("loseWriteConnection", data=BIG),
-            writeAnd("loseWriteConnection", "loseConnection", data=BIG),
+            writeAnd(BIG, "loseConnection"),
+            writeAnd(BIG, "loseWriteConnection"),
+            writeAnd(BIG, "loseWriteConnection", "loseConnection"),
         ):
             reader, _ = self.connect(Speaker(begin))
             self.assertEqual(self.readAll(reader), (BIG, -1))
@@ -1396,7 +1386,7 @@ class TCPTests(RealTests):
         """
         Whoever reads from one that is aborted sees a reset.
         """
-        reader, transport = self.connect(Speaker(writeAnd()))
+        reader, transport = self.connect(Speaker(writeAnd(POEM)))
         transport.abortConnection()
         self.reactor.advance(0)
         self.assertRaises(ConnectionResetError, self.readAll, reader)
@@ -1483,7 +1473,7 @@ class UNIXTests(RealTests):
         """
         Write something, half-close, and read it.
         """
-        begin = writeAnd("loseWriteConnection", data=data)
+        begin = writeAnd(data, "loseWriteConnection")
         return self.readAll(self.connect(Speaker(begin), *failures)[0])
 
     def test_interfaces(self) -> None:
@@ -1515,7 +1505,7 @@ class UNIXTests(RealTests):
 
         reader, _ = self.connect(Speaker(begin))
         self.assertEqual(self.readAll(reader), (POEM + POEM, 2 * len(POEM)))
-        reader, transport = self.connect(Speaker(writeAnd()))
+        reader, transport = self.connect(Speaker(writeAnd(POEM)))
         transport.write(BIG)
         transport.write(POEM)
         transport.loseWriteConnection()
@@ -1526,7 +1516,7 @@ class UNIXTests(RealTests):
         """
         So it does when the reader takes little at a time.
         """
-        begin = writeAnd("loseWriteConnection", data=BIG)
+        begin = writeAnd(BIG, "loseWriteConnection")
         reader, _ = self.connect(Speaker(begin))
         self.assertEqual(self.readAll(reader, 1009), (BIG, len(BIG)))
 
@@ -1536,7 +1526,7 @@ class UNIXTests(RealTests):
         byte, but not before all that is left is with its kernel.
         """
         for size in self.SIZES:
-            begin = writeAnd("loseWriteConnection", data=BIG[:size])
+            begin = writeAnd(BIG[:size], "loseWriteConnection")
             data, proofAt = self.readAll(self.connect(Speaker(begin))[0], 100)
             self.assertEqual(data, BIG[:size])
             self.assertGreater(proofAt, size - PAGE)
@@ -1572,7 +1562,7 @@ class UNIXTests(RealTests):
         without it.
         """
         data = BIG[:300_000]
-        begin = writeAnd("loseWriteConnection", data=data)
+        begin = writeAnd(data, "loseWriteConnection")
         reader, _ = self.connect(Speaker(begin))
         taken, proofAt = self.readAll(reader, 1)
         self.assertEqual((taken == data, proofAt), (True, len(data)))
@@ -1584,7 +1574,7 @@ class UNIXTests(RealTests):
         gc.collect()  # garbage of other tests may have descriptors
         before = len(os.listdir("/proc/self/fd"))
         for size in self.SIZES:
-            begin = writeAnd("loseWriteConnection", data=BIG[:size])
+            begin = writeAnd(BIG[:size], "loseWriteConnection")
             reader, transport = self.connect(Speaker(begin))
             data, piece = b"", b"first"
             reader.setblocking(False)
@@ -1627,8 +1617,8 @@ class UNIXTests(RealTests):
         something.
         """
         for begin in (
-            writeAnd("loseWriteConnection", "abortConnection"),
-            writeAnd("loseWriteConnection", data=BIG),
+            writeAnd(POEM, "loseWriteConnection", "abortConnection"),
+            writeAnd(BIG, "loseWriteConnection"),
         ):
             reader, transport = self.connect(Speaker(begin))
             transport.abortConnection()
@@ -1643,8 +1633,8 @@ class UNIXTests(RealTests):
         an empty poem.
         """
         for begin, data in (
-            (writeAnd("loseConnection"), POEM),
-            (writeAnd("loseWriteConnection", data=b""), b""),
+            (writeAnd(POEM, "loseConnection"), POEM),
+            (writeAnd(b"", "loseWriteConnection"), b""),
         ):
             reader, _ = self.connect(Speaker(begin))
             self.assertEqual(self.readAll(reader), (data, -1))
@@ -1740,7 +1730,7 @@ class UNIXTests(RealTests):
         gc.collect()  # garbage of other tests may have descriptors
         before = sorted(os.listdir("/proc/self/fd"))
         for size in self.SIZES:
-            begin = writeAnd("loseWriteConnection", data=BIG[:size])
+            begin = writeAnd(BIG[:size], "loseWriteConnection")
             reader, _ = self.connect(Speaker(begin))
             self.readAll(reader)
             reader.close()

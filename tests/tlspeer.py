@@ -392,21 +392,6 @@ class TLSTests(SynchronousTestCase):
         self.assertEqual(len(wire.connections), 0)
 
 
-def writeAnd(data: bytes, *names: str) -> Callable[[Any], None]:
-    """
-    @param names: of methods of a transport without arguments.
-
-    @return: a function that writes to a transport, and then calls these.
-    """
-
-    def begin(transport: Any) -> None:
-        transport.write(data)
-        for name in names:
-            getattr(transport, name)()
-
-    return begin
-
-
 class ProtocolTests(TLSTests):
     """
     Tests of both kinds of protocols.
