@@ -7,6 +7,7 @@ of the Day.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ __all__ = [
     "PoetryService",
     "getPoetry",
 ]
+
+# Twisted makes a list of so many numbers when its endpoints are imported.  No process
+# is passed descriptors by the million.
+if len(os.environ.get("LISTEN_FDS", "")) > 6:
+    del os.environ["LISTEN_FDS"]
 
 # Where each public name lives.  A module is loaded when its name is first used
 # (PEP 562), so that get-poetry does not load the server.

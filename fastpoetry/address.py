@@ -4,14 +4,12 @@ C{[HOST:]PORT}, and the client endpoints that it stands for.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
-    UNIXClientEndpoint,
     clientFromString,
 )
 from twisted.internet.interfaces import (
@@ -21,11 +19,15 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from fastpoetry.description import (
+    CLIENTS,
+    checkHost,
+    clientOptions,
+    describe,
+    portNumber,
+)
 from fastpoetry.resolver import Resolver, resolverOf
-from fastpoetry.text import explain
-
-# How many bytes the path of a UNIX socket may have (unix(7)), with a NUL to end it.
-MAX_PATH = 107
+from fastpoetry.text import brief, explain, printable
 
 
 def addressOf(endpoint: IStreamClientEndpoint) -> str:
@@ -46,18 +48,21 @@ def parseAddress(text: str) -> tuple[str, int]:
 
     @raise ValueError: when this is no address; its text is a plain sentence.
     """
-    host, colon, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
-        raise ValueError(f"not a port number from 1 to 65535: {text}")
+    host, colon, number = text.rpartition(":")
+    try:
+        port = portNumber(number, 1)
+    except ValueError as error:
+        raise ValueError(f"not a port number from 1 to 65535: {text}") from error
     if not colon:
-        return "localhost", int(port)
+        return "localhost", port
     if host.startswith("[") and host.endswith("]") and isIPv6Address(host[1:-1]):
-        return host[1:-1], int(port)
+        return host[1:-1], port
     if not host or set(host) & set("[:]"):
         raise ValueError(
             f"not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): {text}"
         )
-    return host, int(port)
+    checkHost(host)
+    return host, port
 
 
 def clientEndpoint(
@@ -79,29 +84,41 @@ def clientEndpoint(
 
     @raise ValueError: when it is neither; its text is a plain sentence.
     """
-    resolver = resolverOf(reactor)
     try:
         host, port = parseAddress(text)
     except ValueError as noAddress:
         try:
-            endpoint = clientFromString(reactor, text)
-        # Each kind of endpoint has a parser of its own, with errors of its own.
-        except Exception as error:
-            if text.count(":") < 2 or "::" in text or text.startswith("["):
-                raise noAddress from error
-            raise ValueError(f"not an endpoint ({explain(error)}): {text}") from error
-        if isinstance(endpoint, UNIXClientEndpoint):
-            _checkPath(endpoint._path, text)
-        return _NamedEndpoint(text, endpoint, resolver)
+            endpoint = _parse(reactor, text)
+        except ValueError as error:
+            isKnown = text.partition(":")[0].lower() in CLIENTS
+            isAddress = text.count(":") < 2 or "::" in text or text.startswith("[")
+            if isAddress and not isKnown:
+                raise ValueError(brief(str(noAddress))) from error
+            what, why = brief(text, 200), brief(str(error), 200)
+            raise ValueError(f"not an endpoint ({why}): {what}") from error
+        return _NamedEndpoint(printable(text), endpoint, resolverOf(reactor))
     return hostEndpoint(reactor, host, port, timeout)
 
 
-def _checkPath(path: str, text: str) -> None:
-    # A name that begins with a NUL byte has no file; another would end at it.
-    if "\0" in path[1:]:
-        raise ValueError(f"not the path of a UNIX socket: {text!r}")
-    if len(os.fsencode(path)) > MAX_PATH:
-        raise ValueError(f"the path of a socket has {MAX_PATH} bytes at most: {text}")
+def _parse(reactor: Any, text: str) -> IStreamClientEndpoint:
+    kind, options = clientOptions(text)
+    try:
+        description = text if options is None else describe(kind, options)
+        endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
+        return endpoint
+    # Each plugin has errors of its own, and so have the files of TLS.
+    except Exception as error:
+        raise ValueError(_reasonOf(error, kind)) from error
+
+
+def _reasonOf(error: Exception, kind: str) -> str:
+    if isinstance(error, OSError) or type(error).__module__.startswith("OpenSSL."):
+        return explain(error)
+    if isinstance(error, UnicodeError):
+        return "not the name of a host"
+    if isinstance(error, NameError):  # Twisted has not imported it
+        return "TLS is not installed"
+    return f"not what {kind}: takes"
 
 
 def hostEndpoint(

@@ -6,7 +6,7 @@ it when it starts a daemon.
 
 from __future__ import annotations
 
-from fastpoetry.text import printable
+from fastpoetry.text import brief
 
 
 class FastPoetryError(Exception):
@@ -15,7 +15,7 @@ class FastPoetryError(Exception):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(printable(text))
+        super().__init__(brief(text))
 
 
 class PoemError(FastPoetryError):

@@ -11,6 +11,14 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IAddress
 
+# C0, DEL and C1, other ends of lines, and what embeds, overrides and isolates a
+# direction.
+CONTROL = "[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+_CONTROL = re.compile(CONTROL)
+
+# Surrogates that stand for no byte.
+_LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 
 def explain(error: BaseException | None) -> str:
     """
@@ -37,34 +45,51 @@ def explain(error: BaseException | None) -> str:
         return ", ".join(": ".join(filter(None, each)) for each in error.args[0])
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
-    # Python begins with the function that was called with what somebody has typed.
-    text = re.sub(r"^\S+\(\):? (got an )?", "", str(error))
-    return text.rstrip(".") or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def showControl(match: re.Match[str]) -> str:
+    """
+    @return: for a control character that a pattern has found, C{^[} or C{\\u009b}.
+    """
+    code = ord(match[0])
+    return f"^{chr(code ^ 64)}" if code < 128 else f"\\u{code:04x}"
 
 
 def printable(text: str) -> str:
     """
-    Make something printable that may have the name of a file in it.
+    Make printable in one line what may have come from a peer, or been typed.
 
-    @param text: what Python made of bytes that need not be UTF-8 (surrogates, which
-        no log can write).
-
-    @return: the same with such bytes as C{\\xe9}.
+    @return: the same with control characters, also ends of lines, as C{^[} or
+        C{\\u009b}, and what is not UTF-8 (surrogates, which no log can write) as
+        C{\\xe9} or C{\\ud800}.
     """
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    encoded = _LONE.sub(showControl, text).encode("utf-8", "surrogateescape")
+    return _CONTROL.sub(showControl, encoded.decode("utf-8", "backslashreplace"))
+
+
+def brief(text: str, most: int = 500) -> str:
+    """
+    @return: what somebody is to read, L{printable}; of more characters than so many,
+        the beginning and the end.
+    """
+    text = printable(text)
+    half = (most - len(" ... ")) // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
 def peerName(address: IAddress | None) -> str:
     """
-    Name a peer for the log.
+    Name a peer, or where somebody listens, for the log.
 
-    @return: C{HOST:PORT}, with brackets around an IPv6 host, or for something
-        else than TCP, what its address calls itself.
+    @return: C{HOST:PORT}, with brackets around an IPv6 host, or the path of a UNIX
+        socket.
     """
     host = getattr(address, "host", None)
     if host is not None:
         port = address.port  # type: ignore[union-attr]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if isinstance(address, UNIXAddress) and not address.name:
-        return "a reader of this machine"
+    if isinstance(address, UNIXAddress):
+        name = os.fsdecode(address.name or b"")
+        return printable(name) or "a reader of this machine"
     return str(address)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from fastpoetry.address import MAX_PATH, clientEndpoint
+from fastpoetry.address import clientEndpoint
 from fastpoetry.client import PoetryCancelledError, PoetryConnectError, getPoetry
+from fastpoetry.description import MAX_PATH
 from tests.test_client import ClientTestCase
 from tests.test_resolver import ResolverTestCase
 
@@ -86,9 +87,8 @@ class PathTests(ClientTestCase):
                 error = self.assertRaises(
                     ValueError, clientEndpoint, self.reactor, text
                 )
-                self.assertEqual(
-                    str(error), f"the path of a socket has 107 bytes at most: {text}"
-                )
+                why = "the path of a socket has 107 bytes at most"
+                self.assertEqual(str(error), f"not an endpoint ({why}): {text}")
 
     def test_nul(self) -> None:
         """
@@ -99,4 +99,5 @@ class PathTests(ClientTestCase):
         error = self.assertRaises(
             ValueError, clientEndpoint, self.reactor, "unix:/po\0em"
         )
-        self.assertEqual(str(error), r"not the path of a UNIX socket: 'unix:/po\x00em'")
+        why = "not the path of a UNIX socket: /po^@em"
+        self.assertEqual(str(error), f"not an endpoint ({why}): unix:/po^@em")

@@ -34,10 +34,12 @@ MALFORMED = [
     "ssl:ab",
 ]
 
-# Each with what is wrong with it.
-WRAPPERS = {
+# Kinds that are not served, and why.
+REFUSED = {
     "haproxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
     "haproxy": "it sends the poem before it has read the header of HAProxy",
+    "HAProxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
+    "stdio:": "nobody connects to standard input and output",
     "tls:tcp:1": "ssl: is what keeps every promise over TLS",
 }
 
@@ -111,11 +113,11 @@ class ParseTests(SynchronousTestCase):
             self.assertTrue(str(error).startswith(begin), error)
             self.assertNotIn("\n", str(error))
 
-    def test_wrappers(self) -> None:
+    def test_kinds(self) -> None:
         """
-        An endpoint that would come between a reader and the poem is refused.
+        A kind of endpoint that would break a promise is refused.
         """
-        for description, reason in WRAPPERS.items():
+        for description, reason in REFUSED.items():
             error = self.assertRaises(ListenError, parseEndpoint, None, description)
             self.assertEqual(
                 str(error), f"Not an endpoint: {description} ({reason})", description
@@ -148,7 +150,7 @@ class ParseTests(SynchronousTestCase):
         error = self.assertRaises(ListenError, parseEndpoint, None, "unix:x:a=1")
         self.assertEqual(
             str(error),
-            "Not an endpoint: unix:x:a=1 (unexpected keyword argument 'a')",
+            "Not an endpoint: unix:x:a=1 (unknown option of unix: a)",
         )
 
 

@@ -4,13 +4,12 @@ Tests of L{fastpoetry.commands.printable}.
 
 from __future__ import annotations
 
-import os
 import re
 
 from hypothesis import example, given, strategies
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.printable import oneLine, shown
+from fastpoetry.commands.printable import shown
 
 # What is served; what a terminal gets.
 SHOWN = {
@@ -86,23 +85,3 @@ class PoemTests(SynchronousTestCase):
         """
         poem = "\xe9 \u011b \x9b".encode()  # the second has 9b as a byte
         self.assertEqual(self.show(poem, "latin-1"), b"\xe9 \\u011b \\u009b")
-
-
-class LineTests(SynchronousTestCase):
-    """
-    Tests of L{oneLine}.
-    """
-
-    def test_line(self) -> None:
-        """
-        What is told in a line stays in it, with nothing to obey, whatever a peer
-        or a command line had.
-        """
-        for text, expected in {
-            "Connection refused": "Connection refused",
-            "\x1b[31mred\x07": "^[[31mred^G",
-            "one\r\nget-poetry: two\t": "one^M^Jget-poetry: two^I",
-            "\x9b \u202e \xe9": r"\u009b \u202e " + "\xe9",
-            os.fsdecode(b"\xff"): r"\xff",
-        }.items():
-            self.assertEqual(oneLine(text), expected)

@@ -5,7 +5,9 @@ Tests of L{fastpoetry.text}.
 from __future__ import annotations
 
 import errno
+import os
 
+from hypothesis import given, strategies
 from OpenSSL.SSL import Error as SSLError
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
@@ -17,7 +19,7 @@ from twisted.internet.error import (
 from twisted.python.filepath import UnlistableError
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.text import explain, peerName
+from fastpoetry.text import brief, explain, peerName, printable
 
 
 class ExplainTests(SynchronousTestCase):
@@ -69,8 +71,7 @@ class ExplainTests(SynchronousTestCase):
         Of other errors what they say, which is no sentence; what they are called, if
         they say nothing.
         """
-        self.check(OverflowError("port must be 0-65535."), "port must be 0-65535")
-        self.check(TypeError("f() got an odd argument 'x'"), "odd argument 'x'")
+        self.check(ValueError("invalid hostname: x."), "invalid hostname: x")
         self.check(ZeroDivisionError(), "ZeroDivisionError")
 
     def test_context(self) -> None:
@@ -86,6 +87,45 @@ class ExplainTests(SynchronousTestCase):
             self.check(error, "Not a directory: x")
 
 
+class PrintableTests(SynchronousTestCase):
+    """
+    Tests of L{printable} and L{brief}.
+    """
+
+    def test_line(self) -> None:
+        """
+        What is told in a line stays in it, with nothing to obey, whatever a peer
+        or a command line had.
+        """
+        for text, expected in {
+            "Connection refused": "Connection refused",
+            "\x1b[31mred\x07": "^[[31mred^G",
+            "one\r\nget-poetry: two\t": "one^M^Jget-poetry: two^I",
+            "\x9b \u202e \u2028 \xe9": r"\u009b \u202e \u2028 " + "\xe9",
+            os.fsdecode(b"\xff"): r"\xff",
+            os.fsdecode(b"\xc2") + os.fsdecode(b"\x9b"): r"\u009b",
+            "\ud800 \udc7f \udd00 \udfff": r"\ud800 \udc7f \udd00 \udfff",
+        }.items():
+            self.assertEqual(printable(text), expected)
+
+    @given(strategies.text(strategies.characters()))
+    def test_anything(self, text: str) -> None:
+        """
+        Whatever it is, it can be written, in one line, and stays as it is after that.
+        """
+        once = printable(text)
+        self.assertLessEqual(len(once.encode().splitlines()), 1)
+        self.assertLessEqual(len(once.splitlines()), 1)
+        self.assertEqual(printable(once), once)
+
+    def test_brief(self) -> None:
+        """
+        Of what is too long for a sentence, there is the beginning and the end.
+        """
+        self.assertEqual(brief("a" * 500), "a" * 500)
+        self.assertEqual(brief("a\n" + "b" * 99 + "c", 13), "a^Jb ... bbbc")
+
+
 class PeerNameTests(SynchronousTestCase):
     """
     Tests of L{peerName}.
@@ -94,9 +134,9 @@ class PeerNameTests(SynchronousTestCase):
     def test_peerName(self) -> None:
         """
         A peer is named by host and port, an IPv6 host in brackets; one of
-        another kind by what its address calls itself.
+        a UNIX socket by its path, if it has one.
         """
         self.assertEqual(peerName(IPv4Address("TCP", "127.0.0.1", 17)), "127.0.0.1:17")
         self.assertEqual(peerName(IPv6Address("TCP", "::1", 17)), "[::1]:17")
         self.assertEqual(peerName(UNIXAddress(None)), "a reader of this machine")
-        self.assertEqual(peerName(UNIXAddress(b"x")), "UNIXAddress('x')")
+        self.assertEqual(peerName(UNIXAddress(b"po\xe9m\n")), r"po\xe9m^J")

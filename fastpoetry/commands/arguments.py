@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from fastpoetry import __version__
 from fastpoetry.address import clientEndpoint
 from fastpoetry.client import MAX_LENGTH
-from fastpoetry.commands.printable import oneLine
 from fastpoetry.commands.values import count, timeout
+from fastpoetry.text import brief
 
 EPILOG = """\
 An address may also be a Twisted endpoint description, such as
@@ -67,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
         """
         Tell a mistake: what was typed may have come from somebody else.
         """
-        super().error(oneLine(message))
+        super().error(brief(message))
 
 
 def makeParser() -> argparse.ArgumentParser:

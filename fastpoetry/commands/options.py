@@ -12,25 +12,14 @@ from twisted.python import usage
 from fastpoetry import __version__
 from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.description import portNumber
 from fastpoetry.error import FastPoetryError
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.server import PoetryServer
+from fastpoetry.text import brief
 
 DEFAULT_PORT = 10000
 DEFAULT_INTERFACE = "localhost"
-
-
-def portNumber(text: str) -> int:
-    """
-    @return: the number of a TCP port, 0 for one that the system chooses.
-
-    @raise usage.UsageError: when the text is something else.
-    """
-    # Python reads no numbers of thousands of digits.
-    isShort = text.isascii() and text.isdigit() and len(text) < 100
-    if not (isShort and int(text) <= 65535):
-        raise usage.UsageError(f"not a port number from 0 to 65535: {text}")
-    return int(text)
 
 
 def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -132,13 +121,17 @@ class ListenerOptions(usage.Options):
         except usage.UsageError as error:
             if self.parent is None:
                 raise
-            raise SystemExit(f"{self.parent.subCommand}: {error}") from error
+            sentence = brief(f"{self.parent.subCommand}: {error}")
+            raise SystemExit(sentence) from error
 
     def opt_port(self, number: str) -> None:
         """
         The TCP port to listen on. [default: 10000]
         """
-        self._given.append(portNumber(number))
+        try:
+            self._given.append(portNumber(number))
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
 
     opt_p = opt_port
 

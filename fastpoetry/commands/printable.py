@@ -1,7 +1,7 @@
 """
-What others have written, for a terminal: control characters are shown, and not obeyed.
-Whoever serves a poem could set colours, the title and the clipboard with them, and
-whoever overrides the direction of a text has it read other than it is.
+A poem, for a terminal: control characters are shown, and not obeyed.  Whoever serves a
+poem could set colours, the title and the clipboard with them, and whoever overrides the
+direction of a text has it read other than it is.
 """
 
 from __future__ import annotations
@@ -10,32 +10,13 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from fastpoetry.text import printable
+from fastpoetry.text import CONTROL, showControl
 
-# C0, DEL and C1, and what embeds, overrides and isolates a direction.
-_CONTROL = "[\0-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-_IN_LINE = re.compile(_CONTROL)
-_IN_TEXT = re.compile(rf"(?![\n\t]|\r\n){_CONTROL}")
+_IN_TEXT = re.compile(rf"(?![\n\t]|\r\n){CONTROL}")
 
 # A poem is made printable in pieces, because several copies of a long one may not fit
 # into the memory.  A line may end with two bytes, which stay together.
 _PIECE = re.compile(rb"(?s).{1,65536}\n?")
-
-
-def _show(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"^{chr(code ^ 64)}" if code < 128 else f"\\u{code:04x}"
-
-
-def oneLine(text: str) -> str:
-    """
-    @param text: what is to be told in one line, and may have come from a peer, or been
-        typed in bytes that are not UTF-8.
-
-    @return: the same with control characters, also ends of lines, as C{^[} or
-        C{\\u009b}, and such bytes as C{\\xe9}.
-    """
-    return _IN_LINE.sub(_show, printable(text))
 
 
 def shown(poem: bytes, encoding: str) -> Iterator[bytes]:
@@ -49,4 +30,4 @@ def shown(poem: bytes, encoding: str) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     for piece in _PIECE.finditer(poem):
         text = decoder.decode(piece[0], piece.end() == len(poem))
-        yield _IN_TEXT.sub(_show, text).encode(encoding, "backslashreplace")
+        yield _IN_TEXT.sub(showControl, text).encode(encoding, "backslashreplace")

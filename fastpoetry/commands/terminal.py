@@ -10,7 +10,7 @@ from typing import TextIO
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from fastpoetry.commands.printable import oneLine
+from fastpoetry.text import printable
 
 # How many seconds there are between two looks at the progress.  Work that is done
 # before the first shows none.
@@ -89,7 +89,7 @@ class Terminal:
 
         @param text: control characters in it, which may be a peer's, are shown.
         """
-        self._print(f"{self._blank()}get-poetry: {oneLine(text)}\n")
+        self._print(f"{self._blank()}get-poetry: {printable(text)}\n")
 
     def _draw(self) -> None:
         failed = f", {self.failed} failed" if self.failed else ""

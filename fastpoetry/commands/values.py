@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+from fastpoetry.description import isWhole
+
 
 def count(text: str) -> int:
     """
@@ -14,7 +16,7 @@ def count(text: str) -> int:
 
     @raise ValueError: when the text is something else.
     """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    if not isWhole(text, 1):
         raise ValueError(f"not a whole number above 0: {text}")
     return int(text)
 

@@ -17,14 +17,16 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
+from fastpoetry.description import describe, serverOptions
 from fastpoetry.error import FastPoetryError, ListenError
 from fastpoetry.listening.passed import PassedEndpoint
 from fastpoetry.listening.unixsocket import listenUNIX
-from fastpoetry.text import explain
+from fastpoetry.text import brief
 
-# Kinds of endpoints that wrap the factory of the poem, and what is wrong with each.
-WRAPPERS = {
+# Kinds of endpoints that break a promise, and how.
+REFUSED = {
     "haproxy": "it sends the poem before it has read the header of HAProxy",
+    "stdio": "nobody connects to standard input and output",
     "tls": "ssl: is what keeps every promise over TLS",
 }
 
@@ -51,25 +53,41 @@ def parseEndpoint(
         return _parse(opener, description)
     except FastPoetryError as error:
         raise ListenError(f"{error}: {description}") from error
-    # Each kind of endpoint has a parser of its own, with errors of its own.
-    except Exception as error:
-        reason = explain(error)
-        if isinstance(error, ImportError):
-            reason = f"TLS is not installed: {error}"
-        raise ListenError(f"Not an endpoint: {description} ({reason})") from error
+    except ValueError as error:
+        what, why = brief(str(description), 200), brief(str(error), 200)
+        raise ListenError(f"Not an endpoint: {what} ({why})") from error
 
 
 def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
-    (kind, *arguments), options = endpoints._parse(description)
-    if kind in WRAPPERS:
-        raise ValueError(WRAPPERS[kind])
+    if not isinstance(description, str):
+        raise ValueError("it is no text")
+    kind, options = serverOptions(description)
+    if kind in REFUSED:
+        raise ValueError(REFUSED[kind])
+    if options is None:
+        return _parsePlugin(opener, kind, description)
     if kind == "systemd":
-        return PassedEndpoint(opener, *arguments, **options)
+        return PassedEndpoint(opener, **options)
     if kind == "ssl":
-        # OpenSSL need not be installed.
-        from fastpoetry.listening.tls import TLSEndpoint
+        try:
+            # OpenSSL need not be installed.
+            from fastpoetry.listening.tls import TLSEndpoint
+        except ImportError as error:
+            raise ValueError(f"TLS is not installed: {error}") from error
 
-        return TLSEndpoint(opener, *arguments, **options)
+        return TLSEndpoint(opener, **options)
+    return _make(opener, describe(kind, options))
+
+
+def _parsePlugin(opener: _Opener, kind: str, description: str) -> IStreamServerEndpoint:
+    try:
+        return _make(opener, description)
+    # Each plugin has errors of its own.
+    except Exception as error:
+        raise ValueError(f"not what {kind}: takes") from error
+
+
+def _make(opener: _Opener, description: str) -> IStreamServerEndpoint:
     endpoint: IStreamServerEndpoint = endpoints.serverFromString(opener, description)
     return endpoint
 

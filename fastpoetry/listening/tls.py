@@ -33,6 +33,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.description import portNumber
 from fastpoetry.error import CertificateError
 from fastpoetry.files import openRegular, readAll
 from fastpoetry.text import explain, printable
@@ -214,9 +215,13 @@ def _rehearse(context: SSL.Context) -> None:
 def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
     try:
         with openRegular(path) as file:
-            return parse(readAll(file))
+            data = readAll(file)
     except OSError as error:
         raise CertificateError(f"{error.strerror}: {path}") from error
+    except ValueError as error:  # it has a NUL byte
+        raise CertificateError(f"Not the name of a file: {path}") from error
+    try:
+        return parse(data)
     except ValueError as error:
         raise CertificateError(f"{error}: {path}") from error
 
@@ -271,7 +276,7 @@ class TLSEndpoint:
         @raise CertificateError: when the certificate cannot be used.
         """
         self._reactor = reactor
-        self._port = int(port)
+        self._port = portNumber(port)
         self._interface = interface
         self.certificate = Certificate(
             privateKey, certKey or privateKey, extraCertChain, dhParameters
