@@ -15,8 +15,14 @@ from twisted.internet.defer import (
     inlineCallbacks,
     maybeDeferred,
 )
+from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
@@ -31,7 +37,8 @@ from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import parseEndpoint
-from fastpoetry.text import explain, printable
+from fastpoetry.listening.unixsocket import UNIXPort
+from fastpoetry.text import explain, peerName, printable
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0
@@ -120,13 +127,21 @@ class PoetryServer(Service):
 
         @raise ListenError: when it is impossible.
         """
-        if not self.description.startswith("unix:"):
-            self._listen()
+        endpoint = self._makeEndpoint()
+        if not isinstance(endpoint, UNIXServerEndpoint):
+            self._listen(endpoint)
 
-    def _listen(self) -> None:
+    def _makeEndpoint(self) -> IStreamServerEndpoint:
+        most, grace = self.maxConnections, self.grace
+        if most is not None and not (isinstance(most, int) and most > 0):
+            raise ListenError(f"maxConnections is no whole number above 0: {most!r}")
+        if not (isinstance(grace, (int, float)) and grace >= 0):
+            raise ListenError(f"grace is no number of seconds, 0 or more: {grace!r}")
+        return parseEndpoint(self.reactor, self.description, self.reusePort)
+
+    def _listen(self, endpoint: IStreamServerEndpoint) -> None:
         # No reader is let in before the reactor runs, and by then all services have
         # started.
-        endpoint = parseEndpoint(self.reactor, self.description, self.reusePort)
         results: list[IListeningPort | Failure] = []
         listening = endpoint.listen(self.factory).addBoth(results.append)
         if not results:
@@ -152,8 +167,19 @@ class PoetryServer(Service):
                 description=printable(self.description),
             )
         self._certificate = getattr(endpoint, "certificate", None)
+        self._log.info(
+            "listening on {address}{tls}{poem}",
+            address=peerName(port.getHost()),
+            tls="" if self._certificate is None else " with TLS",
+            poem=self._poem(),
+        )
         if self._certificate is not None:
             self._certificate.start(self.reactor)
+
+    def _poem(self) -> str:
+        source = getattr(self.factory, "source", None)
+        title = getattr(self.factory, "title", "") or getattr(source, "path", "")
+        return f", with the poem {printable(title)}" if title else ""
 
     def startService(self) -> None:
         """
@@ -162,7 +188,7 @@ class PoetryServer(Service):
         @raise ListenError: when it is impossible.
         """
         if self.port is None:
-            self._listen()
+            self._listen(self._makeEndpoint())
         super().startService()
 
     def reload(self) -> Deferred[None] | None:
@@ -268,7 +294,7 @@ class PoetryServer(Service):
         """
         if self._acceptor is not None:
             self._abortReaders(self._acceptor.connections)
-        if self.port is not None and self.description.startswith("unix:"):
+        if isinstance(self.port, UNIXPort):
             self._closePort()
 
     def _closePort(self) -> None:

@@ -32,7 +32,7 @@ POEM = (ROOT / "poetry" / "ecstasy.txt").read_bytes()
 DEADLINE = 60.0
 
 # What a server says when it listens and has a poem.
-STARTED = (" starting on ", "loaded a poem from: ")
+STARTED = ("listening on ", "loaded a poem from: ")
 
 # The variable by which the processes of a test are found again: a daemon is
 # nobody's child, and one that went wrong may have no pid file.
@@ -176,10 +176,15 @@ class Server(Process):
         """
         Where it listens, in the order in which it began to.
         """
-        return [
-            int(port)
-            for port in re.findall(r"Factory(?: \(TLS\))? starting on (\d+)", self.log)
-        ]
+        return [int(port) for port in re.findall(r"listening on \S+:(\d+)", self.log)]
+
+    @property
+    def readers(self) -> int:
+        """
+        How many readers its log names.  Those who come together share a line.
+        """
+        lines = re.findall(r"sending \d+ bytes of poetry to .*", self.log)
+        return sum(line.count("127.0.0.1:") for line in lines)
 
     def waitUntil(self, happened: Callable[[], bool], what: str) -> None:
         """

@@ -93,8 +93,8 @@ class LogTests(SynchronousTestCase):
         server = self.ground.daemon("-y fastpoetry.tac")
         port = int(
             "".join((self.ground.path / name).read_text() for name in self.logs())
-            .partition("PoetryFactory starting on ")[2]
-            .split()[0]
+            .partition("listening on 127.0.0.1:")[2]
+            .split(",")[0]
         )
         for _ in range(30):
             self.assertEqual(POEM, fetch(port))

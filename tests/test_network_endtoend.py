@@ -43,8 +43,8 @@ PROXY_MISTAKES = {
     "--upstream ::1:17": (
         "not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): ::1:17"
     ),
-    "--upstream bogus:a:b": "not an endpoint (...'bogus'): bogus:a:b",
-    f"--upstream unix:/{'x' * 107}": "the path of a socket has 107 bytes at most: ",
+    "--upstream bogus:a:b": "not an endpoint (unknown kind: bogus): bogus:a:b",
+    f"--upstream unix:/{'x' * 107}": "(the path of a socket has 107 bytes at most): ",
     "--upstream 17 --max-age -1": "not a number of seconds, 0 or more: -1",
     "--upstream 17 --max-age old": "not a number of seconds, 0 or more: old",
     "--upstream 17 --port {taken}": (
@@ -158,15 +158,9 @@ class NetworkTestCase(SynchronousTestCase):
 
     def waitForReaders(self, server: Server, count: int) -> None:
         """
-        Wait until the log of a server names so many readers.  Those who come together
-        share a line.
+        Wait until the log of a server names so many readers.
         """
-
-        def named() -> int:
-            lines = re.findall(r"sending \d+ bytes of poetry to .*", server.log)
-            return sum(line.count("127.0.0.1:") for line in lines)
-
-        server.waitUntil(lambda: named() >= count, f"{count} readers in the log")
+        server.waitUntil(lambda: server.readers >= count, f"{count} readers in the log")
 
     def stopInFlight(self, server: Server, count: int) -> None:
         """

@@ -47,7 +47,7 @@ ip address add fe80::1/64 dev lo nodad
 echo "127.0.0.1 poem_server" >hosts
 mount --bind hosts /etc/hosts
 {twistd} fastpoetry --poem poem.txt --port 0 --iface fe80::1%lo --iface 127.0.0.1
-set -- `sed -n 's/.*Factory starting on //p' twistd.log`
+set -- `sed -n 's/.*listening on .*:\\([0-9]*\\),.*/\\1/p' twistd.log`
 {getPoetry} --in-order "[fe80::1%lo]:$1" "poem_server:$2" "tcp:poem_server:$2"
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 import fastpoetry.server
@@ -78,6 +78,7 @@ class EndpointTests(CertificateTests):
                 threads.finish()
             self.assertIs(self.successResultOf(reloading), None)
             self.assertEqual(len(self.lines(events)), 2)
+            self.assertIn(" with TLS", str([formatEvent(event) for event in events]))
             self.assertEqual(len(server.reactor.getDelayedCalls()), 1)
             self.successResultOf(server.stopService())
             self.assertEqual(server.reactor.getDelayedCalls(), [])

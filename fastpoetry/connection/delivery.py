@@ -339,12 +339,17 @@ class DeliveryFactory(Factory):
 
     @ivar counts: what has become of the readers.
 
+    @ivar title: what the log calls that which is delivered.
+
     @ivar fromTitle: what lines of the log say of the poem.
 
     @ivar watched: the deliveries that have a time for their next check.
     """
 
     _log = Logger()
+
+    # Twisted's lines say at which address of memory it is.
+    noisy = False
 
     def __init__(
         self, timeout: float = 60.0, reactor: Any = None, title: str = ""
@@ -357,6 +362,7 @@ class DeliveryFactory(Factory):
         """
         self.timeout = timeout
         self.counts = Counts()
+        self.title = title
         self.fromTitle = f" from {printable(title)}" if title else ""
         self.reactor: IReactorTime = maybeGlobalReactor(reactor)
         self.watched: set[DeliveryProtocol] = set()

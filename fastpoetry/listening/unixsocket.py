@@ -64,11 +64,6 @@ class UNIXPort(unix.Port):
         """
         self.socket = self._listener
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self._log.info(
-            "{factory} starting on {path!r}",
-            factory=self._getLogPrefix(self.factory),
-            path=self._printable,
-        )
         self.factory.doStart()
         self.connected = True
         self.startReading()
