@@ -5,6 +5,7 @@ What a process does for all of its services.
 from __future__ import annotations
 
 import gc
+import platform
 import resource
 import signal
 import sys
@@ -13,11 +14,13 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, Service
+from twisted.copyright import version as twistedVersion
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
+from fastpoetry import __version__
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
@@ -68,6 +71,13 @@ class DaemonService(Service):
         self.reactor: Any = maybeGlobalReactor(reactor)
         self._reloading: set[Any] = set()  # services
         self._again: set[Any] = set()  # those of them that are to be reloaded again
+        # The first line of a log, which keeps what comes before it begins.
+        self._log.info(
+            "fastpoetry {version}, Python {python}, Twisted {twisted}",
+            version=__version__,
+            python=platform.python_version(),
+            twisted=twistedVersion,
+        )
 
     def privilegedStartService(self) -> None:
         """

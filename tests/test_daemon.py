@@ -7,16 +7,19 @@ from __future__ import annotations
 import gc
 import io
 import os
+import platform
 import resource
 import signal
 import sys
 
 from twisted.application.service import IService, MultiService, Service
+from twisted.copyright import version
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from fastpoetry import __version__
 from fastpoetry.daemon import DaemonService, allServices
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
@@ -120,6 +123,19 @@ class DaemonServiceTests(SynchronousTestCase):
         """
         for recorder in self.recorders:
             self.assertEqual(recorder.asked, list(calls))
+
+    def test_versions(self) -> None:
+        """
+        As soon as it is made, the log says which versions these are.
+        """
+        with capturedLogs() as events:
+            DaemonService(self.reactor)
+        (event,) = events
+        self.assertEqual(
+            formatEvent(event),
+            f"fastpoetry {__version__}, Python {platform.python_version()}, "
+            f"Twisted {version}",
+        )
 
     def test_service(self) -> None:
         """
