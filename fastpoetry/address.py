@@ -112,8 +112,10 @@ def _parse(reactor: Any, text: str) -> IStreamClientEndpoint:
 
 
 def _reasonOf(error: Exception, kind: str) -> str:
-    if isinstance(error, OSError) or type(error).__module__.startswith("OpenSSL."):
+    if isinstance(error, OSError):
         return explain(error)
+    if type(error).__module__.startswith("OpenSSL."):
+        return "no certificate and key in its files"
     if isinstance(error, UnicodeError):
         return "not the name of a host"
     if isinstance(error, NameError):  # Twisted has not imported it

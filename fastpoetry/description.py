@@ -50,7 +50,7 @@ CLIENTS = {
 NEEDED = {"host", "port", "address", "path"}
 
 _IPV6 = r"([0-9A-Fa-f:.]+(?:%\w+)?)"
-_BARE_INTERFACE = re.compile(rf":interface={_IPV6}(?=:|$)")
+_BARE_INTERFACE = re.compile(rf":(interface|bindAddress)={_IPV6}(?=:|$)")
 _BARE_HOST = re.compile(rf"(\w+):(?:host=)?{_IPV6}:(?:port=)?(\d+)(?=:|$)")
 
 
@@ -136,8 +136,6 @@ def serverOptions(description: str) -> tuple[str, dict[str, str] | None]:
 
     @raise ValueError: when this is no such description; its text is what is wrong.
     """
-    if bare := _BARE_INTERFACE.search(description):
-        _checkBare(bare[1], "interface={}")
     if bare := _BARE_HOST.match(description):
         _checkBare(bare[2], f"{bare[1]}:{bare[3]}:interface={{}}")
     kind, options = _read(description, SERVERS, IStreamServerEndpointStringParser)
@@ -186,6 +184,8 @@ def _checkBare(address: str, right: str) -> None:
 def _read(
     description: str, kinds: dict[str, list[str]], parsers: Any
 ) -> tuple[str, dict[str, str] | None]:
+    if bare := _BARE_INTERFACE.search(description):
+        _checkBare(bare[2], f"{bare[1]}={{}}")
     try:
         os.fsencode(description)
         tokens = list(endpoints._tokenize(description))

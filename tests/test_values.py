@@ -36,7 +36,7 @@ class ValuesTests(SynchronousTestCase):
         """
         A number of things is 1 or more, in ASCII digits.
         """
-        wrong = ["0", "-1", "1.5", "", "many", "\u0661", "\u00b2"]
+        wrong = ["0", "-1", "1.5", "", "many", "\u0661", "\u00b2", "1" * 5000, " 5"]
         self.check(count, {"1": 1, "0700": 700}, wrong, "not a whole number above 0")
 
     def test_seconds(self) -> None:
@@ -46,7 +46,7 @@ class ValuesTests(SynchronousTestCase):
         self.check(
             seconds,
             {"0": 0, "1.5": 1.5, "1e3": 1000},
-            ["-0.1", "inf", "nan", "", "soon"],
+            ["-0.1", "inf", "nan", "", "soon", "1e400", "1" * 5000, "1e", "0x10"],
             "not a number of seconds, 0 or more",
         )
 
@@ -57,6 +57,6 @@ class ValuesTests(SynchronousTestCase):
         self.check(
             timeout,
             {"0.1": 0.1, "60": 60},
-            ["0", "-1", "inf", "nan", "", "soon"],
+            ["0", "-1", "inf", "nan", "", "soon", "\u0661", " 5", "1_0"],
             "not a number of seconds above 0",
         )

@@ -6,6 +6,7 @@ L{ValueError} that says so; whose value it is, the command line adds.
 from __future__ import annotations
 
 import math
+import re
 
 from fastpoetry.description import isWhole
 
@@ -46,6 +47,9 @@ def timeout(text: str) -> float:
 
 
 def _number(text: str) -> float:
+    # Python reads other digits, too, and spaces.
+    if not re.fullmatch("[-+.0-9Ee]+", text):
+        return math.nan
     try:
         return float(text)
     except ValueError:
