@@ -96,7 +96,7 @@ def clientEndpoint(
                 raise ValueError(brief(str(noAddress))) from error
             what, why = brief(text, 200), brief(str(error), 200)
             raise ValueError(f"not an endpoint ({why}): {what}") from error
-        return _NamedEndpoint(printable(text), endpoint, resolverOf(reactor))
+        return _NamedEndpoint(text, endpoint, resolverOf(reactor))
     return hostEndpoint(reactor, host, port, timeout)
 
 
@@ -147,7 +147,7 @@ class _NamedEndpoint:
     def __init__(
         self, name: str, endpoint: IStreamClientEndpoint, resolver: Resolver | None
     ) -> None:
-        self._name = name
+        self._name = printable(name)
         self._endpoint = endpoint
         self._resolver = resolver
 
