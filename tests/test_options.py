@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry import __version__
 from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.text import brief
 
 # What is given; what the one sentence says.
 REFUSED = {
@@ -160,11 +161,11 @@ class ListenerOptionsTests(SynchronousTestCase):
         class Command(usage.Options):
             subCommands = [["serve", None, ListenerOptions, ""]]
 
-        with self.assertRaises(SystemExit) as caught:
-            Command().parseOptions(["serve", "--port", "x"])
-        self.assertEqual(
-            caught.exception.code, "serve: not a port number from 0 to 65535: x"
-        )
+        for port in ("x", "x\n", "1" * 5000):
+            with self.assertRaises(SystemExit) as caught:
+                Command().parseOptions(["serve", "--port", port])
+            sentence = f"serve: not a port number from 0 to 65535: {port}"
+            self.assertEqual(caught.exception.code, brief(sentence))
 
     def test_makeServer(self) -> None:
         """

@@ -143,8 +143,6 @@ class TLSFactory(TLSMemoryBIOFactory):
     Puts TLS under the protocols of another factory.
     """
 
-    noisy = False
-
     def __init__(self, creator: Any, factory: Any, reactor: Any) -> None:
         """
         @param creator: the L{IOpenSSLServerConnectionCreator
