@@ -206,6 +206,7 @@ class DescriptionTests(SynchronousTestCase):
     @settings(deadline=None)
     @given(descriptions(SERVERS))
     @example("ssl:1:privateKey=\0")
+    @example(f"systemd:index={LONG}")
     @example("tls:\ud800")
     def test_anyServer(self, text: str) -> None:
         """

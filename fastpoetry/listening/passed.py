@@ -19,14 +19,15 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from fastpoetry.description import isWhole
 from fastpoetry.error import ListenError
 from fastpoetry.listening.unixsocket import UNIXPort
 
 # The first that is passed; the others follow.
 FIRST = 3
 
-# So many digits are enough for the number of descriptors of any process.
-MAX_DIGITS = 6
+# No process has as many descriptors.
+MAX_PASSED = 10**6
 
 # What may be passed for each domain that is asked for: both families of IP, since
 # systemd makes one socket of IPv6 for both.
@@ -48,8 +49,7 @@ def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
         none, beginning with that of L{FIRST}.
     """
     text = environment.get("LISTEN_FDS", "")
-    isCount = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
-    if environment.get("LISTEN_PID") != str(pid) or not isCount:
+    if environment.get("LISTEN_PID") != str(pid) or not isWhole(text, 0, MAX_PASSED):
         return []
     count = int(text)
     given = environment.get("LISTEN_FDNAMES", "")
@@ -110,7 +110,7 @@ class PassedEndpoint:
             position = PASSED.index(name) if name in PASSED else -1
         else:
             assert index is not None
-            position = int(index) if index.isascii() and index.isdigit() else -1
+            position = int(index) if isWhole(index, 0) else -1
         if not 0 <= position < len(PASSED):
             raise ListenError("No such socket was passed")
         self._reactor = reactor
