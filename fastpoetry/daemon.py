@@ -24,6 +24,7 @@ from fastpoetry import __version__
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
+from fastpoetry.log import openStreams
 
 
 def allServices(collection: Any) -> Iterator[IService]:
@@ -68,6 +69,7 @@ class DaemonService(Service):
         """
         @param reactor: by default the global one.
         """
+        openStreams()  # before a reactor takes their descriptors
         self.reactor: Any = maybeGlobalReactor(reactor)
         self._reloading: set[Any] = set()  # services
         self._again: set[Any] = set()  # those of them that are to be reloaded again

@@ -15,6 +15,7 @@ from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.description import portNumber
 from fastpoetry.error import FastPoetryError
 from fastpoetry.listening.endpoint import parseEndpoint
+from fastpoetry.log import openStreams
 from fastpoetry.server import PoetryServer
 from fastpoetry.text import brief
 
@@ -94,6 +95,7 @@ class ListenerOptions(usage.Options):
     )
 
     def __init__(self) -> None:
+        openStreams()  # before an endpoint is parsed, for which there is a reactor
         super().__init__()
         self._given: list[int | str] = []
         self._interfaces: list[str] = []
