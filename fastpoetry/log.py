@@ -80,13 +80,14 @@ def journal() -> ILogObserver:
     """
     Log to standard output, each line with the priority that the journal of systemd
     understands, and without a time, which the journal has itself.  Where standard
-    output is not the journal, it is the text of C{twistd}.
+    output is not the journal, or C{twistd} has a file for its log, it is a
+    L{boundedLog}.
 
     @return: the observer.
 
-    @raise SystemExit: in a daemon, which has no standard output.
+    @raise SystemExit: as that of L{boundedLog}.
     """
-    stream = _openOutput()
+    stream = _open(_defaultPath())
     status = os.fstat(stream.fileno())
     if os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}":
         return FileLogObserver(stream, _journalText)
@@ -109,8 +110,8 @@ def json(
 
     @see: L{boundedLog}
     """
-    path = path or _logfileOption() or ("twistd.log" if _isDaemon() else "-")
-    return FileLogObserver(_open(path, size, keep, reactor), _jsonText)
+    stream = _open(path or _defaultPath(), size, keep, reactor)
+    return FileLogObserver(stream, _jsonText)
 
 
 def openStreams() -> None:
@@ -145,15 +146,15 @@ def _isDaemon() -> bool:
     return isTwistd and not {"nodaemon", "debug"} & set(_twistdOptions())
 
 
-def _openOutput() -> Any:
-    if _isDaemon():
-        raise SystemExit("cannot log to standard output: a daemon has none, add -n")
-    return standardOutput()
+def _defaultPath() -> str:
+    return _logfileOption() or ("twistd.log" if _isDaemon() else "-")
 
 
-def _open(path: str, size: int, keep: int, reactor: Any) -> Any:
+def _open(path: str, size: int = SIZE, keep: int = KEEP, reactor: Any = None) -> Any:
     if path == "-":
-        return _openOutput()
+        if _isDaemon():
+            raise SystemExit("cannot log to standard output: a daemon has none, add -n")
+        return standardOutput()
     try:
         file = BoundedLogFile(path, size, keep)
     except OSError as error:

@@ -320,9 +320,25 @@ class JournalTests(OutputTestCase):
 
     def test_daemon(self) -> None:
         """
-        A daemon has no standard output.
+        A daemon, which has no standard output, has a file; C{--logfile} names it.
         """
-        self.patch(sys, "argv", ["twistd", "fastpoetry"])
+        self.setJournal()
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.SIG_DFL)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.mkdir(directory := self.mktemp())
+        os.chdir(directory)
+        for arguments, name in (((), "twistd.log"), (("-n", "-l", "a.log"), "a.log")):
+            self.patch(sys, "argv", ["twistd", *arguments])
+            Logger(namespace="test", observer=journal()).info("line")
+            with open(name) as file:
+                self.assertRegex(file.read(), r"^\d{4}-\S+ \[test#info\] line\n$")
+        self.assertEqual(self.output(), "")
+
+    def test_noOutput(self) -> None:
+        """
+        A daemon cannot be told to log there all the same.
+        """
+        self.patch(sys, "argv", ["twistd", "--logfile", "-"])
         error = self.assertRaises(SystemExit, journal)
         self.assertEqual(
             str(error), "cannot log to standard output: a daemon has none, add -n"

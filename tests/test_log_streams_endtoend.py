@@ -31,6 +31,9 @@ from tests.processes import (
 PLUGIN = "fastpoetry --port 0 --poem poem.txt"
 TAC = "-y fastpoetry.tac"
 
+# Which is parsed, so there is a reactor, before there is a service.
+ENDPOINT = "fastpoetry --endpoint tcp:0:interface=localhost --poem poem.txt"
+
 # A second observer, which knows all that is logged.
 ALL = """
 from twisted.logger import globalLogPublisher, textFileLogObserver
@@ -81,7 +84,7 @@ class ClosedTests(StreamsTestCase):
         """
         A daemon starts.
         """
-        for what in (PLUGIN, TAC):
+        for what in (ENDPOINT, TAC):
             for how in CLOSED:
                 command = self.shell(f"exec {self.twistd} {what} {how}")
                 self.assertEqual((0, b""), self.ground.run(command), command)
@@ -94,7 +97,7 @@ class ClosedTests(StreamsTestCase):
         So does C{twistd -n}.
         """
         options = "-n --pidfile= --logfile twistd.log"
-        for what in (PLUGIN, TAC):
+        for what in (ENDPOINT, TAC):
             for how, closed in CLOSED.items():
                 log = self.ground.write("twistd.log", b"")
                 command = self.shell(f"exec {self.twistd} {options} {what} {how}")
@@ -314,7 +317,7 @@ class LogRefusalTests(RefusalTestCase):
                 ("twistd", f"{bounded} -l no/log", "cannot log to no/log: No such"),
                 ("twistd -n", f"{bounded} -l no/log", "cannot log to no/log: No such"),
                 ("twistd", f"{bounded} -l fifo", "cannot log to fifo: No such"),
-                ("twistd", "--logger fastpoetry.log.journal", "a daemon has none"),
+                ("twistd", "--logger fastpoetry.log.journal -l -", "a daemon has none"),
                 ("twistd", f"{bounded} -l -", "a daemon has none"),
             ):
                 self.assertRefuses(ground, f"{twistd} {options} {what}", sentence)
