@@ -121,9 +121,10 @@ def openStreams() -> None:
 
     @raise SystemExit: when that is not possible.
     """
-    openStandardStreams()
+    isDaemon = _isDaemon()
+    openStandardStreams(isDaemon)
     # A daemon has it on /dev/null soon, and must not hold what it was before.
-    if sys.stdout is sys.__stdout__ and not _isDaemon():
+    if sys.stdout is sys.__stdout__ and not isDaemon:
         sys.stdout = standardOutput()
 
 

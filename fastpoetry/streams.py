@@ -112,9 +112,9 @@ def _openAgain(fd: int) -> int:
 @cache
 def standardOutput() -> LogStream:
     """
-    @return: the standard output of this process, for its log.
+    @return: the standard output of this process, which is no daemon, for its log.
     """
-    openStandardStreams()
+    openStandardStreams(isDaemon=False)
     stdout = sys.__stdout__
     assert stdout is not None  # it is open
     with suppress(OSError):
@@ -122,13 +122,15 @@ def standardOutput() -> LogStream:
     return LogStream(_openAgain(stdout.fileno()), stdout.encoding)
 
 
-def openStandardStreams() -> None:
+def openStandardStreams(isDaemon: bool) -> None:
     """
     Open what is closed of the descriptors 0 to 2, as after C{<&-}, on F{/dev/null}.
     Otherwise the next files and sockets would get these numbers, and be taken for
-    standard streams: a daemon closes those.
+    standard streams.
 
-    @raise SystemExit: when something has such a number already.
+    @param isDaemon: whether the process will replace what has these numbers.
+
+    @raise SystemExit: when that is something of its own.
     """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
@@ -138,12 +140,15 @@ def openStandardStreams() -> None:
         except OSError:
             # The lowest number that is free, which is this one.
             os.open(os.devnull, os.O_RDWR)
-        else:  # as --reactor, which comes before any module of ours
-            raise SystemExit(
-                f"{name} is closed, and its descriptor {fd} in use by the reactor: "
-                "redirect it to /dev/null"
-            )
-        os.set_inheritable(fd, True)
-        stream = open(fd, "w" if fd else "r", closefd=False)  # noqa: SIM115
+            os.set_inheritable(fd, True)
+            null = fd
+        else:  # a reactor has it that was there before any module of ours: --reactor
+            if isDaemon:
+                raise SystemExit(
+                    f"{name} is closed, and its descriptor {fd} in use by the reactor: "
+                    "redirect it to /dev/null"
+                )
+            null = os.open(os.devnull, os.O_RDWR)
+        stream = open(null, "w" if fd else "r", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)

@@ -104,6 +104,17 @@ class ClosedTests(StreamsTestCase):
                 pid = self.ground.foreground(command, ()).pid
                 self.check(Server(pid, log), closed)
 
+    def test_reactor(self) -> None:
+        """
+        C{twistd -n} starts also when the reactor was there before.
+        """
+        options = "-n --pidfile= --logfile twistd.log --reactor poll"
+        for what in (PLUGIN, TAC):
+            log = self.ground.write("twistd.log", b"")
+            command = f"exec {self.twistd} {options} {what} <&- >&- 2>&-"
+            pid = self.ground.foreground(self.shell(command), ()).pid
+            self.check(Server(pid, log), set())
+
 
 class PipeTests(StreamsTestCase):
     """

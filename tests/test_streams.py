@@ -281,7 +281,7 @@ class OpenTests(SynchronousTestCase):
         Streams that are there are left alone.
         """
         before = (sys.stdin, sys.stdout, sys.stderr)
-        openStandardStreams()
+        openStandardStreams(True)
         self.assertEqual((sys.stdin, sys.stdout, sys.stderr), before)
 
     def test_closed(self) -> None:
@@ -297,7 +297,7 @@ class OpenTests(SynchronousTestCase):
         self.patch(os, "fstat", closed)
         self.patch(os, "open", lambda *arguments: opened.append(arguments))
         self.patch(os, "set_inheritable", lambda fd, _: opened.append(fd))
-        openStandardStreams()
+        openStandardStreams(True)
         null = (os.devnull, os.O_RDWR)
         self.assertEqual(opened, [null, 0, null, 1, null, 2])
         self.assertEqual(
@@ -308,12 +308,25 @@ class OpenTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        A number that is in use cannot be had, which a sentence says.
+        A daemon cannot have a number that is in use, which a sentence says.
         """
         self.closeAll()
-        error = self.assertRaises(SystemExit, openStandardStreams)
+        error = self.assertRaises(SystemExit, openStandardStreams, True)
         self.assertEqual(
             str(error),
             "stdin is closed, and its descriptor 0 in use by the reactor: redirect it "
             "to /dev/null",
         )
+
+    def test_takenInForeground(self) -> None:
+        """
+        In the foreground, what has the number keeps it.
+        """
+        self.closeAll()
+        openStandardStreams(False)
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            self.addCleanup(os.close, stream.fileno())
+            self.assertGreater(stream.fileno(), 2)
+            self.assertTrue(
+                os.path.samestat(os.fstat(stream.fileno()), os.stat("/dev/null"))
+            )
