@@ -30,6 +30,9 @@ from fastpoetry.interfaces import IPoetrySource
 # States of a TCP connection (include/net/tcp_states.h).
 ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE, LAST_ACK = 1, 4, 5, 7, 9
 
+# Sets the size of a pipe; the module fcntl has it from Python 3.10 on.
+F_SETPIPE_SZ = 1031
+
 
 @implementer(IPoetrySource)
 class StaticSource:

@@ -27,6 +27,7 @@ from tests.processes import (
     findCommand,
     quoted,
 )
+from tests.support import F_SETPIPE_SZ
 
 PLUGIN = "fastpoetry --port 0 --poem poem.txt"
 TAC = "-y fastpoetry.tac"
@@ -139,7 +140,7 @@ class PipeTests(StreamsTestCase):
         end, fd = os.pipe()
         self.addCleanup(os.close, end)
         self.addCleanup(os.close, fd)
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 8192)
+        fcntl.fcntl(fd, F_SETPIPE_SZ, 8192)
         with open(os.dup(fd), "wb") as pipe:
             child = self.ground._start(command, pipe, ".", {})
         came = b""
@@ -156,7 +157,7 @@ class PipeTests(StreamsTestCase):
                 self.fetch(port)
             came += os.read(end, 2**16)
         # From here on there is room for all.
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 2**18)
+        fcntl.fcntl(fd, F_SETPIPE_SZ, 2**18)
         child.send_signal(signal.SIGTERM)
         Process(child.pid).waitForEnd()
         self.assertEqual(-signal.SIGTERM, child.wait())

@@ -17,6 +17,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.streams import LogStream, openStandardStreams, standardOutput
+from tests.support import F_SETPIPE_SZ
 
 LINE = "x" * 999 + "\n"
 
@@ -46,7 +47,7 @@ class StreamTestCase(SynchronousTestCase):
         """
         end, fd = os.pipe()
         self.addCleanup(os.close, end)
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 8192)
+        fcntl.fcntl(fd, F_SETPIPE_SZ, 8192)
         return end, self.open(fd)
 
 
