@@ -5,6 +5,7 @@ What a process does for all of its services.
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import resource
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 from twisted.application.service import IService, IServiceCollection, Service
 from twisted.copyright import version as twistedVersion
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
@@ -25,6 +26,60 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
 from fastpoetry.log import openStreams
+
+# As many as a daemon has with one port, its log and one reader.
+LEAST_DESCRIPTORS = 15
+
+
+def raiseDescriptorLimit() -> None:
+    """
+    Let this process have all the descriptors that it may have.
+
+    @raise SystemExit: with a sentence, when they are too few to start with.
+        Whatever else is raised in a C{.tac} has a traceback of C{twistd}'s.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
+        raise SystemExit(
+            f"cannot start: the limit of open files (ulimit -n) is {hard}, and at "
+            f"least {LEAST_DESCRIPTORS} are needed"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def isLogStandard() -> bool:
+    """
+    @return: whether the log goes to the standard output or error of this process.
+    """
+    # What knows it has no public name in Twisted.  A filter is what twist has.
+    for observer in getattr(globalLogPublisher, "_observers", ()):
+        observer = getattr(observer, "_observer", observer)
+        try:
+            fd = observer._outFile.fileno()
+            if any(os.path.sameopenfile(fd, standard) for standard in (1, 2)):
+                return True
+        except (AttributeError, OSError, ValueError):
+            continue
+    return False
+
+
+class _Handler:
+    """
+    Calls in the reactor's turn when a signal comes.  C{twistd}, which would rotate its
+    log file on SIGUSR1 where there is no handler yet, takes it for none.
+    """
+
+    def __init__(
+        self, reactor: Any, call: Callable[..., object], *arguments: Any
+    ) -> None:
+        self._reactor = reactor
+        self._call = (call, *arguments)
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(*self._call)
 
 
 def allServices(collection: Any) -> Iterator[IService]:
@@ -45,8 +100,10 @@ class DaemonService(Service):
     that it works for:
 
       - SIGHUP reloads every L{IReloadable} service of the collection (one whose
-        reload is under way, once more after that), and SIGUSR1 does nothing where
-        C{twistd} has no log file to rotate.  Either would kill the process otherwise.
+        reload is under way, once more after that), SIGUSR1 does nothing where
+        C{twistd} has no log file to rotate, and SIGUSR2 nothing at all.  Each would
+        kill the process otherwise.  One that comes before the reactor runs has its
+        effect then.
 
       - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
         the process at once.
@@ -68,8 +125,11 @@ class DaemonService(Service):
     def __init__(self, reactor: Any = None) -> None:
         """
         @param reactor: by default the global one.
+
+        @raise SystemExit: when the process may have too few descriptors.
         """
         openStreams()  # before a reactor takes their descriptors
+        raiseDescriptorLimit()  # before the reactor is made, which needs some
         self.reactor: Any = maybeGlobalReactor(reactor)
         self._reloading: set[Any] = set()  # services
         self._again: set[Any] = set()  # those of them that are to be reloaded again
@@ -80,6 +140,16 @@ class DaemonService(Service):
             python=platform.python_version(),
             twisted=twistedVersion,
         )
+        # As soon as there is a pid file, which twistd writes before any service
+        # starts, somebody may send a signal.
+        self._onSignal(signal.SIGHUP, self._reload)
+        for number, effect in [
+            (signal.SIGUSR1, "received SIGUSR1, but the log is not a file of twistd's"),
+            (signal.SIGUSR2, "received SIGUSR2, which does nothing"),
+        ]:
+            # A log that was made before has its own.
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._onSignal(number, self._log.info, effect)
 
     def privilegedStartService(self) -> None:
         """
@@ -87,12 +157,10 @@ class DaemonService(Service):
         """
         self._prepared = True
         sys.excepthook = self._reportFailure
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        self._onSignal(signal.SIGHUP, self._reload)
-        # With --logfile, twistd has set its own by now.
-        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
-            self._onSignal(signal.SIGUSR1, self._rotateNothing)
+        # It would leave the pid file.  The reactor, which has its own handler when
+        # it runs, gets it then.
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            self._onSignal(signal.SIGTERM, signal.raise_signal, signal.SIGTERM)
 
     def startService(self) -> None:
         """
@@ -122,12 +190,9 @@ class DaemonService(Service):
             self._abort()
 
     def _onSignal(
-        self, number: signal.Signals, call: Callable[..., None], *arguments: Any
+        self, number: signal.Signals, call: Callable[..., object], *arguments: Any
     ) -> None:
-        def handle(number: int, frame: FrameType | None) -> None:
-            self.reactor.callFromThread(call, *arguments)
-
-        signal.signal(number, handle)
+        signal.signal(number, _Handler(self.reactor, call, *arguments))
 
     def _watchForStop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -176,9 +241,6 @@ class DaemonService(Service):
             self._again.remove(service)
             self._reloadOne(service)
 
-    def _rotateNothing(self) -> None:
-        self._log.info("received SIGUSR1, but the log is not a file of twistd's")
-
     def _abort(self) -> None:
         self._log.warn("received a second signal, stopping at once")
         self._callEach(IAbortable, "abort")
@@ -205,7 +267,8 @@ class DaemonService(Service):
         # and it is the interpreter that prints the traceback.
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
-            print(f"cannot start: {error}", file=sys.__stderr__)
+            if not isLogStandard():
+                print(f"cannot start: {error}", file=sys.__stderr__)
             self._callEach(IAbortable, "abort")
         else:
             sys.__excepthook__(kind, error, traceback)

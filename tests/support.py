@@ -8,10 +8,13 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import resource
 import select
 import shutil
+import signal
 import socket
 import struct
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -50,6 +53,21 @@ class StaticSource:
         if isinstance(self.poem, Exception):
             raise self.poem
         return self.poem
+
+
+def keepProcess(addCleanup: Callable[..., Any]) -> None:
+    """
+    Have everything that a C{DaemonService} changes in the process as it was, when
+    the test is over.
+
+    @param addCleanup: of the test.
+    """
+    for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT"):
+        number = signal.Signals[name]
+        addCleanup(signal.signal, number, signal.getsignal(number))
+    addCleanup(setattr, sys, "excepthook", sys.excepthook)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
 
 
 def socketPath(addCleanup: Callable[..., Any]) -> str:

@@ -11,19 +11,29 @@ import platform
 import resource
 import signal
 import sys
+from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.copyright import version
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    LogPublisher,
+    capturedLogs,
+    formatEvent,
+    textFileLogObserver,
+)
+from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from fastpoetry import __version__
-from fastpoetry.daemon import DaemonService, allServices
+from fastpoetry import __version__, daemon
+from fastpoetry.daemon import LEAST_DESCRIPTORS, DaemonService, allServices
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
-from tests.support import Reactor
+from tests.support import Reactor, keepProcess
 
 
 @implementer(IReloadable, IAbortable)
@@ -73,7 +83,20 @@ class Watched(Service):
         raise ZeroDivisionError(f"after {len(self.stops)} signals")
 
 
-SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+class Stream(io.StringIO):
+    """
+    A text file that has a descriptor, or none.
+    """
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__()
+        self.number = number
+
+    def fileno(self) -> int:
+        """
+        @return: the descriptor.
+        """
+        return super().fileno() if self.number is None else self.number
 
 
 class DaemonServiceTests(SynchronousTestCase):
@@ -86,12 +109,9 @@ class DaemonServiceTests(SynchronousTestCase):
         Remember what the service changes in the process, and put a service tree
         of two levels beside it.
         """
-        for number in SIGNALS:
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        self.addCleanup(setattr, sys, "excepthook", sys.excepthook)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        keepProcess(self.addCleanup)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         # A script that runs these tests in the background ignores SIGINT.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -186,25 +206,76 @@ class DaemonServiceTests(SynchronousTestCase):
         self.receive(signal.SIGHUP)
         self.assertAsked("reload")
 
-    def test_rotate(self) -> None:
+    def test_nothing(self) -> None:
         """
-        SIGUSR1 harms nobody when there is no log file to rotate.
+        SIGUSR1 harms nobody when there is no log file to rotate, nor does SIGUSR2.
         """
         self.parent.startService()
-        self.assertEqual(
-            self.receive(signal.SIGUSR1),
-            ["received SIGUSR1, but the log is not a file of twistd's"],
-        )
+        for number, effect in [
+            (signal.SIGUSR1, "received SIGUSR1, but the log is not a file of twistd's"),
+            (signal.SIGUSR2, "received SIGUSR2, which does nothing"),
+        ]:
+            self.assertEqual(self.receive(number), [effect])
+
+    def test_beforeTheStart(self) -> None:
+        """
+        A signal that comes before any service has started has its effect once the
+        reactor runs.
+        """
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        self.assertAsked()
+        self.parent.privilegedStartService()
+        self.parent.startService()
+        self.reactor.advance(0)
+        self.assertAsked("reload")
 
     def test_rotateLogFile(self) -> None:
         """
-        When C{twistd} rotates its log file on SIGUSR1, it goes on doing that.
+        When C{twistd} rotates its log file on SIGUSR1, it goes on doing that: it sets
+        its handler, which is made later, where it finds none.
+        """
+        options = {"logfile": self.mktemp(), "nodaemon": False}
+        UnixAppLogger(options)._getLogObserver()
+        rotate = signal.getsignal(signal.SIGUSR1)
+        self.assertEqual("rotateLog", getattr(rotate, "__name__", ""))
+        self.parent.startService()
+        self.assertIs(rotate, signal.getsignal(signal.SIGUSR1))
+
+    def test_otherLog(self) -> None:
+        """
+        A log that was made before the service goes on having its own handler.
         """
         rotations: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, frame: rotations.append(number))
-        self.parent.startService()
+        DaemonService(self.reactor)
         self.assertEqual(self.receive(signal.SIGUSR1), [])
         self.assertEqual(rotations, [signal.SIGUSR1])
+
+    def test_stopBeforeTheReactorRuns(self) -> None:
+        """
+        A signal to stop that comes while services start is for the reactor, once it
+        runs.
+        """
+        stops: list[int] = []
+        self.parent.privilegedStartService()
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.parent.startService()
+        signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
+        self.reactor.run()
+        self.reactor.advance(0)
+        self.reactor.advance(0)
+        self.assertEqual(stops, [signal.SIGTERM])
+
+    def test_startedLater(self) -> None:
+        """
+        Started when the reactor runs, it leaves the reactor's handler alone.
+        """
+        stops: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
+        self.parent.privilegedStartService()
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(stops, [signal.SIGTERM])
 
     def runs(self) -> list[int]:
         """
@@ -313,12 +384,30 @@ class DaemonServiceTests(SynchronousTestCase):
 
     def test_descriptors(self) -> None:
         """
-        The process gets as many descriptors as it may have.
+        The process gets as many descriptors as it may have, before anything else.
         """
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
-        self.parent.startService()
+        DaemonService(self.reactor)
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
+
+    def test_tooFewDescriptors(self) -> None:
+        """
+        With fewer than a daemon takes there is no service, but a sentence.
+        """
+        hard = resource.RLIM_INFINITY
+        self.patch(resource, "setrlimit", lambda number, limits: None)
+        self.patch(resource, "getrlimit", lambda number: (5, hard))
+        DaemonService(self.reactor)
+        hard = LEAST_DESCRIPTORS
+        DaemonService(self.reactor)
+        hard -= 1
+        error = self.assertRaises(SystemExit, DaemonService, self.reactor)
+        self.assertEqual(
+            error.code,
+            "cannot start: the limit of open files (ulimit -n) is 14, and at least 15 "
+            "are needed",
+        )
 
     def test_cannotStart(self) -> None:
         """
@@ -339,6 +428,26 @@ class DaemonServiceTests(SynchronousTestCase):
             "cannot start: Is empty: bottle\n",
         )
         self.assertAsked("abort")
+
+    def test_cannotStartOnTheTerminal(self) -> None:
+        """
+        Where the log is the standard output or error, the sentence is told once.
+        """
+        self.parent.startService()
+        error = PoemError("Is empty: bottle")
+        predicate = LogLevelFilterPredicate()
+        for number in (1, 2, 3, None):
+            log = textFileLogObserver(Stream(number))
+            for observer in (log, FilteringLogObserver(log, [predicate])):
+                self.patch(daemon, "globalLogPublisher", LogPublisher(observer))
+                self.patch(sys, "__stderr__", io.StringIO())
+                sys.excepthook(PoemError, error, None)
+                said: Any = sys.__stderr__
+                isTold = number in (1, 2)
+                self.assertEqual(said.getvalue() == "", isTold, number)
+        for publisher in (LogPublisher(lambda event: None), object()):
+            self.patch(daemon, "globalLogPublisher", publisher)
+            self.assertFalse(daemon.isLogStandard())
 
     def test_otherErrors(self) -> None:
         """

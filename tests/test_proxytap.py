@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.commands import proxytap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.proxy import ProxyService
+from tests.support import keepProcess
 
 REFUSED = {
     "no upstream": ([], "--upstream [HOST:]PORT is missing"),
@@ -37,6 +38,7 @@ class ProxyTapTests(SynchronousTestCase):
         """
         options = proxytap.Options()
         options.parseOptions(arguments)
+        keepProcess(self.addCleanup)
         return list(proxytap.makeService(options))  # type: ignore[call-overload]
 
     def test_services(self) -> None:

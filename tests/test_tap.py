@@ -20,6 +20,7 @@ from fastpoetry.commands import tap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
+from tests.support import keepProcess
 
 # What is added to a poem and a port; what the one sentence says.
 REFUSED = {
@@ -142,6 +143,7 @@ class MakeServiceTests(SynchronousTestCase):
         """
         options = tap.Options()
         options.parseOptions(arguments)
+        keepProcess(self.addCleanup)
         return tap.makeService(options)
 
     def test_tree(self) -> None:

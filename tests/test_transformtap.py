@@ -18,6 +18,7 @@ from fastpoetry.commands import transformtap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.transform import TRANSFORMS, TransformService
+from tests.support import keepProcess
 
 
 class OptionsTests(SynchronousTestCase):
@@ -113,6 +114,7 @@ class MakeServiceTests(SynchronousTestCase):
                 *["--max-memory", "800", "--request-timeout", "9"],
             ]
         )
+        keepProcess(self.addCleanup)
         services: Any = transformtap.makeService(options)
         verifyObject(IService, services)
         daemon, transforms, *servers = services
