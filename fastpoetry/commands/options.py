@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.application.app import ServerOptions
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
 
 from fastpoetry import __version__
+from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.daemon import raiseDescriptorLimit
 from fastpoetry.description import portNumber
 from fastpoetry.error import FastPoetryError
 from fastpoetry.listening.endpoint import parseEndpoint
@@ -117,9 +120,14 @@ class ListenerOptions(usage.Options):
         @raise SystemExit: in its place, with that sentence, when these are the
             options of a command of C{twistd}, which ends with status 0 otherwise
             before Twisted 26.10, and prints all its options above the sentence.
+            So it is when C{twistd} cannot do what its own options say.
         """
+        if self.parent is not None:
+            raiseDescriptorLimit()  # before the reactor is made, which needs some
         try:
             super().parseOptions(options)
+            if isinstance(self.parent, ServerOptions):
+                checkServerOptions(self.parent)
         except usage.UsageError as error:
             if self.parent is None:
                 raise

@@ -1,0 +1,241 @@
+"""
+The start of real processes: signals that come in the middle of it, few descriptors, and
+where the sentence of a start that fails is told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import (
+    POEM,
+    Ground,
+    RefusalTestCase,
+    Server,
+    fetch,
+    findCommand,
+    quoted,
+)
+
+PLUGIN = "fastpoetry --endpoint unix:socket --poem poem.txt"
+TAC = "-y fastpoetry.tac"
+
+# What each signal is answered with.
+EFFECTS = {
+    signal.SIGHUP: "received SIGHUP, reloading",
+    signal.SIGUSR1: "received SIGUSR1, but the log is not a file of twistd's",
+    signal.SIGUSR2: "received SIGUSR2, which does nothing",
+}
+
+
+class SignalTests(SynchronousTestCase):
+    """
+    Signals that C{strace} sends while a server starts.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a directory.
+        """
+        self.ground = Ground(self.addCleanup)
+        self.ground.writeTac(endpoint="unix:socket")
+        self.pidfile = self.ground.path / "twistd.pid"
+        self.strace = f"{quoted(findCommand('strace'))} -f -qq -o trace"
+
+    def start(self, inject: str, arguments: str) -> tuple[Server, Server]:
+        """
+        Start a server that gets a signal.
+
+        @param inject: where and which; strace(1).
+
+        @return: C{strace}, whose output is the server's, and the server, which has a
+            log file unless it is in the foreground.
+        """
+        twistd = f"{quoted(findCommand('twistd'))} {arguments}"
+        tracer = self.ground.foreground(f"{self.strace} {inject} {twistd}", ())
+        tracer.waitUntil(
+            lambda: self.pidfile.exists() and self.pidfile.read_text() != "", "pid file"
+        )
+        path = self.ground.path / "twistd.log"
+        isForeground = arguments.startswith("-n")
+        pid = int(self.pidfile.read_text())
+        return tracer, Server(pid, tracer.logPath if isForeground else path)
+
+    def hit(self, number: signal.Signals, arguments: str) -> tuple[Server, Server]:
+        """
+        Start a server that gets a signal as soon as there is a pid file.
+        """
+        path = f"-P {quoted(self.pidfile)} -e trace=write"
+        inject = f"{path} -e inject=write:signal={number.name}:when=1"
+        return self.start(inject, arguments)
+
+    def assertServes(self, tracer: Server, server: Server) -> None:
+        """
+        Assert that a server has taken no harm, and leaves nothing behind.
+        """
+        path = self.ground.path / "socket"
+        tracer.waitUntil(path.exists, "socket")
+        self.assertEqual(POEM, fetch(path))
+        server.signal(signal.SIGTERM)
+        tracer.waitForEnd()
+        self.assertFalse(self.pidfile.exists())
+
+    def test_foreground(self) -> None:
+        """
+        No signal that comes when the pid file is written ends a server, be it a plugin
+        or a .tac file; it has its effect when the server has started.
+        """
+        for arguments in (PLUGIN, TAC):
+            for number, effect in EFFECTS.items():
+                tracer, server = self.hit(number, f"-n {arguments}")
+                server.waitForLog(effect)
+                before, _, _ = server.log.partition(effect)
+                self.assertIn("loaded a poem from: ", before)
+                self.assertServes(tracer, server)
+
+    def test_daemon(self) -> None:
+        """
+        So it is with a daemon, whose log file SIGUSR1 rotates.
+        """
+        for arguments in (PLUGIN, TAC):
+            for number, effect in EFFECTS.items():
+                tracer, server = self.hit(number, arguments)
+                if number == signal.SIGUSR1:
+                    old = server.logPath.with_name("twistd.log.1")
+                    server.waitUntil(old.exists, "rotation of the log")
+                else:
+                    server.waitForLog(effect)
+                self.assertServes(tracer, server)
+                server.logPath.unlink()
+            old.unlink()
+
+    def test_otherLogs(self) -> None:
+        """
+        So it is where the log is no file of C{twistd}'s.
+        """
+        for log in ("--syslog", "--logger fastpoetry.log.boundedLog"):
+            for number in EFFECTS:
+                self.assertServes(*self.hit(number, f"{log} {PLUGIN}"))
+
+    def test_stop(self) -> None:
+        """
+        A server that is told to stop while it starts leaves no pid file.
+        """
+        for arguments in (PLUGIN, TAC):
+            twistd = f"{quoted(findCommand('twistd'))} -n {arguments}"
+            inject = "-e trace=listen -e inject=listen:signal=SIGTERM:when=1"
+            server = self.ground.foreground(f"{self.strace} {inject} {twistd}", ())
+            server.waitForEnd()
+            self.assertIn("Received SIGTERM, shutting down", server.log)
+            self.assertFalse(self.pidfile.exists())
+
+
+class DescriptorTests(SynchronousTestCase):
+    """
+    Starts with few descriptors.
+    """
+
+    def test_tooFew(self) -> None:
+        """
+        With fewer than a daemon takes there is one sentence, and nothing is left; with
+        as many it serves.
+        """
+        ground = Ground(self.addCleanup)
+        ground.writeTac(endpoint="unix:socket")
+        before = set(os.listdir(ground.path))
+        twistd = quoted(findCommand("twistd"))
+        for arguments in (f"-n {PLUGIN}", PLUGIN, f"-n {TAC}", TAC):
+            for limit in (5, 8, 14):
+                ended = ground.run(f"sh -c 'ulimit -n {limit}; {twistd} {arguments}'")
+                sentence = (
+                    "cannot start: the limit of open files (ulimit -n) is "
+                    f"{limit}, and at least 15 are needed\n"
+                )
+                self.assertEqual((1, sentence.encode()), ended)
+                self.assertEqual(before, set(os.listdir(ground.path)))
+                self.assertEqual([], ground.processes())
+        for arguments in (PLUGIN, TAC):
+            status, _ = ground.run(f"sh -c 'ulimit -n 15; {twistd} {arguments}'")
+            self.assertEqual(0, status)
+            pid = int((ground.path / "twistd.pid").read_text())
+            server = Server(pid, ground.path / "twistd.log")
+            self.assertEqual(POEM, fetch(ground.path / "socket"))
+            server.stop()
+
+
+class ToldTests(RefusalTestCase):
+    """
+    Starts that fail, and where that is told.
+    """
+
+    def test_once(self) -> None:
+        """
+        In the foreground the sentence is told once: in the log, and where that is
+        elsewhere, on standard error.
+        """
+        ground = Ground(self.addCleanup)
+        ground.writeTac(port=self.taken)
+        sentence = (
+            "cannot start: Address already in use: "
+            f"tcp:{self.taken}:interface=localhost\n"
+        ).encode()
+        plugin = f"fastpoetry --port {self.taken} --poem poem.txt"
+        for command in (
+            f"twistd -n {plugin}",
+            f"twistd -n {TAC}",
+            f"twist {plugin}",
+            f"twist --log-file log {plugin}",
+        ):
+            status, output = ground.run(command)
+            self.assertEqual(1, status)
+            self.assertEqual(1, output.count(sentence.rstrip()), output)
+            self.assertNotIn(b"Traceback", output)
+        for log in ("--logfile log", "--syslog", "--logger fastpoetry.log.boundedLog"):
+            for arguments in (plugin, TAC):
+                ended = ground.run(f"twistd -n {log} {arguments}")
+                self.assertEqual((1, sentence), ended)
+        self.assertIn(sentence, (ground.path / "log").read_bytes())
+        self.assertFalse((ground.path / "twistd.pid").exists())
+
+
+class ServerOptionsTests(RefusalTestCase):
+    """
+    What C{twistd} cannot do with its own options.
+    """
+
+    def test_refused(self) -> None:
+        """
+        It is told in a sentence, which names the option, in the foreground and as a
+        daemon.
+        """
+        missing = "No such file or directory: "
+        for options, sentence in [
+            ("--rundir nosuch", f"{missing}--rundir nosuch"),
+            ("--chroot nosuch", f"{missing}--chroot nosuch"),
+            ("--logfile nosuch/log", f"{missing}--logfile nosuch/log"),
+            ("--pidfile nosuch/pid", f"{missing}--pidfile nosuch/pid"),
+            ("--uid 4000000000", "No such user: --uid 4000000000"),
+            ("--uid 4000000000 --gid 0", ": --"),
+        ]:
+            self.addStart(options, f"{options} {PLUGIN}", f"fastpoetry: ...{sentence}")
+        self.assertNoneStarts()
+
+    def test_notPermitted(self) -> None:
+        """
+        So it is with another user, or another root, for who may not have one.
+        """
+        command = "setpriv --bounding-set=-setuid,-setgid,-sys_chroot"
+        before = f"{command} {quoted(findCommand('twistd'))}"
+        if os.geteuid() != 0:
+            before = "twistd"
+        other = "nobody" if os.geteuid() == 0 else "root"
+        for option in (f"--uid {other}", f"--gid {os.getgid() + 1}", "--chroot ."):
+            for mode in ("", "-n"):
+                self.assertRefuses(
+                    Ground(self.addCleanup),
+                    f"{before} {mode} {option} {PLUGIN}",
+                    f"fastpoetry: Operation not permitted: {option.split()[0]} ",
+                )
