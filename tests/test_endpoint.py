@@ -37,6 +37,8 @@ MALFORMED = [
 # Kinds that are not served, and why.
 REFUSED = {
     "haproxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
+    "tcp:0:interface=": "its interface is no address: ''",
+    "ssl:0:interface=": "its interface is no address: ''",
     "haproxy": "it sends the poem before it has read the header of HAProxy",
     "HAProxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
     "stdio:": "nobody connects to standard input and output",

@@ -121,6 +121,11 @@ PLUGIN_MISTAKES = {
 }
 # The same for the settings of a .tac file.
 TAC_MISTAKES = [
+    (
+        "iface",
+        "",
+        "Not an endpoint: tcp:0:interface= (its interface is no address: '')",
+    ),
     ("poetry_file", "none.txt", "No such file or directory: {dir}/none.txt"),
     ("poetry_file", ".", "Not a regular file: {dir}"),
     ("poetry_file", "fifo", "Not a regular file: {dir}/fifo"),

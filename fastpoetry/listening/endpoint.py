@@ -66,6 +66,8 @@ def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
         raise ValueError(REFUSED[kind])
     if options is None:
         return _parsePlugin(opener, kind, description)
+    if options.get("interface") == "":  # which would be all of them
+        raise ValueError("its interface is no address: ''")
     if kind == "systemd":
         return PassedEndpoint(opener, **options)
     if kind == "ssl":
