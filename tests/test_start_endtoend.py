@@ -6,7 +6,11 @@ where the sentence of a start that fails is told.
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
+from pathlib import Path
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -239,3 +243,65 @@ class ServerOptionsTests(RefusalTestCase):
                     f"{before} {mode} {option} {PLUGIN}",
                     f"fastpoetry: Operation not permitted: {option.split()[0]} ",
                 )
+
+
+# No home, a root that nobody can write to, and a user whom nobody knows.
+CONTAINER = b"""set -e
+mount -o bind,ro / /
+if touch /fastpoetry-test 2>/dev/null; then exit 1; fi
+unset HOME
+exec setpriv --reuid 12345 --regid 12345 --clear-groups "$@"
+"""
+
+
+class ContainerTests(SynchronousTestCase):
+    """
+    A server that is the first process of a container.
+    """
+
+    def setUp(self) -> None:
+        """
+        Skip the tests where there are no containers.
+        """
+        self.ground = Ground(self.addCleanup)
+        self.ground.write("container", CONTAINER)
+        self.container = (
+            f"{quoted(findCommand('unshare'))} --pid --fork --kill-child --mount "
+            "--mount-proc sh container"
+        )
+        python = f"{quoted(sys.executable)} -c pass"
+        status, output = self.ground.run(f"{self.container} {python}")
+        if status != 0:
+            raise SkipTest(f"not allowed here: {output.decode().strip()}")
+        self.twistd = f"{self.container} {quoted(findCommand('twistd'))} -n"
+
+    def test_stop(self) -> None:
+        """
+        It serves, and stops when it is told to.
+        """
+        port = "fastpoetry --port 0 --poem poem.txt"
+        container = self.ground.foreground(f"{self.twistd} --pidfile= {port}")
+        self.assertEqual(POEM, fetch(*container.ports))
+        for process in self.ground.processes():
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            if re.search("(?m)^NSpid:.*\t1$", status):
+                self.assertIn("Uid:" + 4 * "\t12345" + "\n", status)
+                process.signal(signal.SIGTERM)
+        container.waitForEnd()
+        self.assertIn("Received SIGTERM, shutting down", container.log)
+        self.assertNotIn("Traceback", container.log)
+
+    def test_predecessor(self) -> None:
+        """
+        A pid file that the first process of another container has left is refused in
+        a sentence, which says what to do.
+        """
+        path = self.ground.write("twistd.pid", b"1")
+        ended = self.ground.run(f"{self.twistd} fastpoetry --poem poem.txt --port 0")
+        sentence = (
+            "fastpoetry: the pid file was left by a server that is no more and had the "
+            "number of this process, 1: remove it, or start with --pidfile= for none: "
+            "--pidfile twistd.pid\n"
+        )
+        self.assertEqual((1, sentence.encode()), ended)
+        self.assertEqual(b"1", path.read_bytes())
