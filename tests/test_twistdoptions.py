@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -69,6 +70,8 @@ class ServerOptionsTests(SynchronousTestCase):
         What can be is not refused, and nothing is made.
         """
         path = str(self.path)
+        os.mkdir("-")
+        self.addCleanup(os.rmdir, "-")
         for arguments in (
             [],
             ["--logfile", "-"],
@@ -88,6 +91,32 @@ class ServerOptionsTests(SynchronousTestCase):
             ["--logger", "os.getpid", "--logfile", "nosuch/log"],
         ):
             self.check(*arguments)
+
+    def test_asItWas(self) -> None:
+        """
+        To see whether this process may become another user, it is one in what is saved
+        for later alone, and is as it was then.
+        """
+        calls: list[tuple[str, int]] = []
+        other = os.getuid() + 1
+        for name in ("setresuid", "setresgid"):
+            self.patch(
+                os,
+                name,
+                lambda real, effective, saved, name=name: calls.append((name, saved)),
+            )
+        entry = pwd.struct_passwd(("", "", other, 7, "", "", ""))
+        self.patch(pwd, "getpwuid", lambda uid: entry)
+        self.check("--uid", str(other))
+        self.assertEqual(
+            [
+                ("setresgid", 7),
+                ("setresgid", os.getresgid()[2]),
+                ("setresuid", other),
+                ("setresuid", os.getresuid()[2]),
+            ],
+            calls,
+        )
 
     def test_log(self) -> None:
         """
