@@ -101,6 +101,8 @@ class Connections:
         if transport.waits:  # a process that was forked may have a copy of it yet
             self.wait(transport)
         del self._open[transport.fd]
+        if transport.leave is not None:
+            transport.leave()
 
     def tellWatchers(self) -> None:
         """

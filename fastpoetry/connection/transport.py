@@ -14,9 +14,11 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet import tcp, unix
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -54,6 +56,8 @@ class Transport(tcp.Server):
 
     @ivar hasTurn: whether this is its turn.
 
+    @ivar leave: what is called when it is lost, if anything.
+
     @ivar acknowledged: when it is lost and has not come to its end: how many bytes the
         other side's kernel has; on a UNIX socket, L{None}.
 
@@ -70,6 +74,7 @@ class Transport(tcp.Server):
     wants = _IN
     waits = 0
     overhead = 0
+    leave: Callable[[], None] | None = None
     acknowledged: int | None = None
     _tempDataLen = 0
     logstr = "Transport"
@@ -102,7 +107,9 @@ class Transport(tcp.Server):
 
     @property
     def _addressType(self) -> Any:  # type: ignore[override]
-        return type(self.peer)  # of IPv4 or IPv6
+        # That of the peer may be another: it may have come by a proxy.
+        isIPv6 = self.socket.family == socket.AF_INET6
+        return IPv6Address if isIPv6 else IPv4Address
 
     def startReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startReading}"""

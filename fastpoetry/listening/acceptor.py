@@ -9,7 +9,7 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from socket import SocketType
 from typing import Any
 
@@ -105,12 +105,17 @@ class Acceptor:
     @ivar share: how many the descriptors of the process allow for.
 
     @ivar memory: what warns of too many; all ports of the process have the same.
+
+    @ivar buildProtocol: makes the protocol of a reader.
+
+    @ivar admit: says whether a transport is let in; by default, each is.
     """
 
     _log = Logger()
 
     share = 1
     memory = SocketMemory()
+    admit: Callable[[Any], bool] | None = None
     _pause: IDelayedCall | None = None
 
     def __init__(
@@ -133,6 +138,7 @@ class Acceptor:
         self._reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
+        self.buildProtocol: Callable[[IAddress], Any] = port.factory.buildProtocol
         isUNIX = port.socket.family == socket.AF_UNIX
         self._transport = UNIXTransport if isUNIX else Transport
         self.connections = Connections(reactor)
@@ -249,11 +255,14 @@ class Acceptor:
             raise
         try:
             peer = self._addressOf(address)
-            protocol = self._port.factory.buildProtocol(peer)
+            protocol = self.buildProtocol(peer)
             if protocol is None:
                 connection.close()
                 return
             transport = self._transport(connection, protocol, peer, self.connections)
+            if self.admit is not None and not self.admit(transport):
+                connection.close()
+                return
         except BaseException:  # of the factory; the port stays open
             self._log.failure("an error costs a connection")
             connection.close()

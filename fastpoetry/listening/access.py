@@ -1,0 +1,181 @@
+"""
+Who may read: by address, and by how many of one network there are, and come.
+
+A network is what one subscriber has, or a few: /24 of IPv4, /56 of IPv6.  An address of
+IPv4 that is written as one of IPv6 counts as IPv4.  Readers on UNIX sockets have no
+address, and are always let in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Union
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.logger import Logger
+
+from fastpoetry.clock import maybeGlobalReactor
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+# How many bits of an address say which network it is of.
+PREFIXES = {4: 24, 6: 56}
+
+# How many networks are remembered; those that came last.
+MAX_NETWORKS = 10_000
+
+# The log says who was refused every so many seconds, in so many lines at the most.
+REPORT = 60.0
+MAX_LINES = 20
+OTHERS = "other networks"
+
+
+def addressOf(peer: IAddress) -> Address | None:
+    """
+    @return: the address of a peer; L{None} on a UNIX socket.
+    """
+    host = getattr(peer, "host", None)
+    if host is None:
+        return None
+    found = ipaddress.ip_address(host)
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _networkOf(address: Address) -> str:
+    # As text it takes less memory.
+    prefix = PREFIXES[address.version]
+    return str(ipaddress.ip_network((address, prefix), strict=False))
+
+
+class Access:
+    """
+    Lets readers in, or refuses them, on all ports of a process together.
+
+    @ivar refused: how many it has refused.
+    """
+
+    _log = Logger()
+
+    refused = 0
+    _report: IDelayedCall | None = None
+
+    def __init__(
+        self,
+        allow: Iterable[str | Network] = (),
+        deny: Iterable[str | Network] = (),
+        maxPerAddress: int | None = None,
+        rate: tuple[int, float] | None = None,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param allow: networks that may read.  When there are any, nobody else may.
+
+        @param deny: networks that may not.  Of several that an address is in, the
+            smallest counts.
+
+        @param maxPerAddress: how many connections a network may have at once.
+
+        @param rate: how many it may begin, and in how many seconds.
+
+        @param reactor: the clock; by default the global reactor.
+
+        @raise ValueError: when that is no network.
+        """
+        rules = [(ipaddress.ip_network(one), True) for one in allow]
+        self._isOpen = not rules
+        rules += [(ipaddress.ip_network(one), False) for one in deny]
+        self._rules = sorted(rules, key=lambda rule: (-rule[0].prefixlen, rule[1]))
+        self._maxPerAddress = maxPerAddress
+        self._rate = rate
+        self._reactor = maybeGlobalReactor(reactor)
+        self._connections: Counter[str] = Counter()
+        # For each how many it may begin at once, as of when.
+        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._unreported: Counter[str] = Counter()
+
+    def admit(self, transport: Any) -> bool:
+        """
+        Let a connection in, or not.
+
+        @param transport: of a L{Transport
+            <fastpoetry.connection.transport.Transport>} with the peer's address.
+        """
+        address = addressOf(transport.getPeer())
+        if address is None:
+            return True
+        network = _networkOf(address)
+        if not (self._isAllowed(address) and self._mayBegin(network)):
+            self.refuse(address)
+            return False
+        if self._maxPerAddress is not None:
+            self._connections[network] += 1
+            transport.leave = partial(self._leave, network)
+        return True
+
+    def refuse(self, address: Address) -> None:
+        """
+        Count somebody who is refused, and have the log say so, sooner or later.
+        """
+        network = _networkOf(address)
+        isKnown = network in self._unreported
+        hasRoom = isKnown or len(self._unreported) < MAX_NETWORKS
+        self._unreported[network if hasRoom else OTHERS] += 1
+        self.refused += 1
+        if self._report is None:
+            self._nextReport()
+
+    def flush(self) -> None:
+        """
+        Have the log say who was refused since it last did.
+        """
+        if self._report is not None:
+            self._report.cancel()
+            self._report = None
+        self._logRefused()
+
+    def _isAllowed(self, address: Address) -> bool:
+        for network, isAllowed in self._rules:
+            if address in network:
+                return isAllowed
+        return self._isOpen
+
+    def _mayBegin(self, network: str) -> bool:
+        most = self._maxPerAddress
+        if most is not None and self._connections[network] >= most:
+            return False
+        if self._rate is None:
+            return True
+        count, seconds = self._rate
+        now = self._reactor.seconds()
+        tokens, since = self._tokens.pop(network, (float(count), now))
+        tokens = min(count, tokens + (now - since) * count / seconds)
+        mayBegin: bool = tokens >= 1
+        self._tokens[network] = tokens - mayBegin, now
+        if len(self._tokens) > MAX_NETWORKS:
+            self._tokens.popitem(last=False)
+        return mayBegin
+
+    def _leave(self, network: str) -> None:
+        self._connections[network] -= 1
+        if not self._connections[network]:
+            del self._connections[network]
+
+    def _nextReport(self) -> None:
+        # The first is told at once, what comes then a minute later.
+        self._report = None
+        if self._unreported:
+            self._logRefused()
+            self._report = self._reactor.callLater(REPORT, self._nextReport)
+
+    def _logRefused(self) -> None:
+        refused, self._unreported = self._unreported, Counter()
+        lines = refused.most_common(MAX_LINES)
+        others = sum(refused.values()) - sum(count for _, count in lines)
+        for network, count in [*lines, *([(OTHERS, others)] if others else [])]:
+            self._log.warn(
+                "refused {count} readers of {network}", count=count, network=network
+            )
