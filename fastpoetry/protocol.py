@@ -114,7 +114,8 @@ class PoetryFactory(DeliveryFactory):
         the last sweep, or a few.  An observer that wants a line for each finds them
         in the event: C{size}, C{peers} (a list of names) and C{poem} (the source).
         """
-        for size, group in groupby(deliveries, key=attrgetter("size")):
+        readers = [one for one in deliveries if not one.isQuiet]
+        for size, group in groupby(readers, key=attrgetter("size")):
             peers = [peerName(one.transport.getPeer()) for one in group]
             step = max(1, NAMES_PER_LINE // (len(max(peers, key=len)) + 2))
             for first in range(0, len(peers), step):

@@ -115,6 +115,8 @@ class DeliveryProtocol(Protocol):
 
     @ivar checkAt: when the next check is due, in seconds of the factory's clock.
 
+    @ivar isQuiet: whether it is not to be counted, nor in the log: it is no reader's.
+
     @ivar outcome: what will have become of the reader, when this side cuts it off.
     """
 
@@ -126,6 +128,7 @@ class DeliveryProtocol(Protocol):
     state = State.WAITING
     size = 0
     checkAt = inf
+    isQuiet = False
     _waitsFor: Deferred[bytes] | None = None
     _peerEnded = False
     _quota = ReadQuota()  # of readers who send nothing
@@ -275,7 +278,9 @@ class DeliveryProtocol(Protocol):
         """
         The connection is gone, and whatever waited for it.
         """
-        if self.state is State.ACKNOWLEDGED:
+        if self.isQuiet:
+            pass
+        elif self.state is State.ACKNOWLEDGED:
             self.factory.counts.addWhole(self.size)
         else:
             self._end(reason)

@@ -37,10 +37,13 @@ class TLSTransport(TLSWriter):
     """
     A TLS connection over a TCP transport.
 
+    @ivar isQuiet: whether it is not to be in the log.
+
     @ivar why: why there is no TLS, or no more of it, in words for the log.
     """
 
     why = ""
+    isQuiet = False
     _log = Logger()
 
     factory: TLSFactory
@@ -131,7 +134,7 @@ class TLSTransport(TLSWriter):
         protocol, self.wrappedProtocol = self.wrappedProtocol, None
         if self._handshakeDone:
             protocol.connectionLost(self._reason or reason)
-        else:
+        elif not self.isQuiet:
             isOurs = reason.check(ConnectionAborted) and not self._peerEnded
             why = self.why or ("aborted" if isOurs else "it left")
             peer = peerName(self.transport.getPeer())

@@ -1,0 +1,233 @@
+"""
+What a proxy of TCP, such as HAProxy, says of a reader before the reader does: the
+U{PROXY protocol<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>}, 1 and 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from ipaddress import ip_address
+from struct import Struct
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from fastpoetry.deadline import Deadline
+from fastpoetry.listening.access import Access, Address, Network, addressOf
+from fastpoetry.text import peerName
+
+# A proxy says its header at once; this is time for a segment that was lost.
+TIMEOUT = 5.0
+
+# How a header of each version begins, and how many bytes it has at most; in version 2
+# there may be more after the addresses, which is passed over.
+BEGIN_1, MAX_1 = b"PROXY ", 107
+BEGIN_2, MAX_2 = b"\r\n\r\n\0\r\nQUIT\n", 4096
+
+_LINE = re.compile(
+    rb"PROXY (?:UNKNOWN(?: .*)?"
+    rb"|TCP([46]) ([^ %]+) ([^ %]+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4}))",
+    re.DOTALL,
+)
+
+# In version 2: what every header begins with; and then, by the family of addresses,
+# source and destination, each with its port.  What UNIX socket it was is of no use.
+_START = Struct(">12xBBH")
+_LOCAL, _PROXY = 0x20, 0x21
+_ADDRESSES = [Struct(f">16x{each}") for each in ("", "4s4sHH", "16s16sHH", "216x")]
+
+
+def parseHeader(data: bytes) -> tuple[IAddress | None, int] | None:
+    """
+    Look for a header.
+
+    @param data: what has come by now.
+
+    @return: the reader's address, L{None} when the header has none, and how many bytes
+        the header has; or L{None}, as long as it is not whole.
+
+    @raise ValueError: when this is none.
+    """
+    if data.startswith(BEGIN_2):
+        return _parse2(data)
+    if data.startswith(BEGIN_1):
+        return _parse1(data)
+    if BEGIN_1.startswith(data) or BEGIN_2.startswith(data):
+        return None
+    raise ValueError("it begins with something else")
+
+
+def _parse1(data: bytes) -> tuple[IAddress | None, int] | None:
+    line, end, _ = data[:MAX_1].partition(b"\r\n")
+    if not end and len(line) < MAX_1:
+        return None
+    match = _LINE.fullmatch(line) if end else None
+    if match is None:
+        raise ValueError("it is malformed")
+    version, source, destination, *ports = match.groups()
+    if version is None:
+        return None, len(line + end)
+    hosts = [ip_address(host.decode()) for host in (source, destination)]
+    if {each.version for each in hosts} != {int(version)} or max(map(int, ports)) >> 16:
+        raise ValueError("it has no such addresses")
+    return _peer(hosts[0], int(ports[0])), len(line + end)
+
+
+def _parse2(data: bytes) -> tuple[IAddress | None, int] | None:
+    if len(data) < _START.size:
+        return None
+    command, byte, length = _START.unpack_from(data)
+    family, kind = divmod(0 if command == _LOCAL else byte, 16)
+    end = _START.size + length
+    isKnown = family < len(_ADDRESSES) and kind < 3 and bool(family) == bool(kind)
+    if command not in (_LOCAL, _PROXY) or not isKnown or end > MAX_2:
+        raise ValueError("it is malformed")
+    if end < _ADDRESSES[family].size:
+        raise ValueError("it is too short")
+    if len(data) < end:
+        return None
+    if fields := _ADDRESSES[family].unpack_from(data):
+        return _peer(ip_address(fields[0]), fields[2]), end
+    return None, end
+
+
+def _peer(host: Address, port: int) -> IAddress:
+    host = getattr(host, "ipv4_mapped", None) or host
+    kind = IPv4Address if host.version == 4 else IPv6Address
+    return kind("TCP", str(host), port)
+
+
+@implementer(IHalfCloseableProtocol)
+class HeaderProtocol(Protocol):
+    """
+    Reads a header, and then has another protocol take its place.
+    """
+
+    _log = Logger()
+
+    factory: HeaderFactory
+    transport: Any
+    _received = b""
+    _why = ""
+
+    def connectionMade(self) -> None:
+        """
+        Wait for the header.
+        """
+        self._deadline = Deadline(self.factory.reactor, self._miss)
+        self._deadline.start(self.factory.timeout)
+
+    def _miss(self) -> None:
+        self._fail(f"it takes longer than {self.factory.timeout} seconds")
+
+    def _fail(self, why: str) -> None:
+        self._why = why
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Collect the header.
+        """
+        self._received += data
+        try:
+            header = parseHeader(self._received)
+        except ValueError:
+            self._fail("what it says is none")
+        else:
+            if header is not None:
+                self._begin(*header)
+
+    def _begin(self, peer: IAddress | None, size: int) -> None:
+        self._deadline.stop()
+        transport, factory = self.transport, self.factory
+        rest, self._received = self._received[size:], b""
+        transport.peer = peer or transport.peer
+        isCheck = peer is None or factory.isProxy(peer)
+        isAdmitted = isCheck or factory.access.admit(transport)
+        protocol = factory.buildNext(transport.peer) if isAdmitted else None
+        if protocol is None:
+            transport.abortConnection()
+            return
+        if isCheck:  # that of a delivery, too, which may be over TLS
+            protocol.isQuiet = True
+            getattr(protocol, "wrappedProtocol", protocol).isQuiet = True
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if rest:
+            protocol.dataReceived(rest)
+
+    def readConnectionLost(self) -> None:
+        """
+        It says no more.  A clean end would look like a poem of no bytes.
+        """
+        self._fail("it left" if self._received else "")
+
+    def writeConnectionLost(self) -> None:
+        """
+        This side never ends first.
+        """
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        There is no header.  Who says nothing only looked whether we are here.
+        """
+        self._deadline.stop()
+        if self._received and not self._why:
+            self._why = "aborted" if reason.check(ConnectionAborted) else "it left"
+        if self._why:
+            peer = peerName(self.transport.getPeer())
+            self._log.info("no header from {peer}: {why}", peer=peer, why=self._why)
+
+
+class HeaderFactory:
+    """
+    Reads a header before a protocol of another factory begins.
+
+    @ivar buildNext: makes that protocol.
+
+    @ivar timeout: how many seconds a header may take in all.
+
+    @ivar access: which of the readers to let in.
+    """
+
+    def __init__(
+        self, factory: Any, proxies: Collection[Network], access: Access, reactor: Any
+    ) -> None:
+        """
+        @param factory: of the protocols.
+
+        @param proxies: who is believed; on a UNIX socket, everybody.
+
+        @param reactor: the clock.
+        """
+        self.buildNext = factory.buildProtocol
+        self.timeout = min(TIMEOUT, getattr(factory, "timeout", None) or TIMEOUT)
+        self._proxies = proxies
+        self.access = access
+        self.reactor = reactor
+
+    def isProxy(self, peer: IAddress) -> bool:
+        """
+        @return: whether a peer has the address of a proxy.
+        """
+        address = addressOf(peer)
+        return address is not None and any(address in one for one in self._proxies)
+
+    def buildProtocol(self, peer: IAddress) -> HeaderProtocol | None:
+        """
+        @see: L{twisted.internet.interfaces.IProtocolFactory.buildProtocol}
+        """
+        address = addressOf(peer)
+        if address is not None and not self.isProxy(peer):
+            self.access.refuse(address)
+            return None
+        protocol = HeaderProtocol()
+        protocol.factory = self
+        return protocol
