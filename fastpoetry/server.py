@@ -4,9 +4,10 @@ The service that listens.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
-from typing import Any
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import (
@@ -39,6 +40,9 @@ from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.listening.unixsocket import UNIXPort
 from fastpoetry.text import explain, peerName, printable
+
+if TYPE_CHECKING:
+    from fastpoetry.listening.access import Access, Network
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0
@@ -74,6 +78,8 @@ class PoetryServer(Service):
         grace: float = 30.0,
         reusePort: bool = False,
         reactor: Any = None,
+        access: Access | None = None,
+        proxies: Iterable[str | Network] = (),
     ) -> None:
         """
         @param description: where to listen, as an endpoint description:
@@ -90,6 +96,15 @@ class PoetryServer(Service):
         @param reusePort: whether other processes may listen on the same port.
 
         @param reactor: by default the global one.
+
+        @param access: who may read; by default everybody.  Servers may have it in
+            common.
+
+        @param proxies: networks of proxies.  When there are any, only they may connect,
+            or who can to a UNIX socket, and each connection begins with a header of
+            the PROXY protocol.
+
+        @raise ValueError: when one of them is no network.
         """
         self.description = description
         self.factory = factory
@@ -97,6 +112,8 @@ class PoetryServer(Service):
         self.grace = grace
         self.reusePort = reusePort
         self.reactor: Any = maybeGlobalReactor(reactor)
+        self.access = access
+        self.proxies = [ip_network(one) for one in proxies]
 
     @property
     def readers(self) -> int:
@@ -152,9 +169,14 @@ class PoetryServer(Service):
             reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
+        isFiltered = self.proxies or self.access is not None
+        if isFiltered and not (kernel.TELLS and isinstance(port, Port)):
+            self._closePort()
+            raise ListenError(f"Nobody can be refused here: {self.description}")
         if kernel.TELLS and isinstance(port, Port):
             try:
                 self._acceptor = Acceptor(port, self.maxConnections, self.reactor)
+                self._filter(self._acceptor, port)
                 self._acceptor.start()
             except OSError as error:  # the process has no descriptor left
                 self._closePort()
@@ -180,6 +202,19 @@ class PoetryServer(Service):
         source = getattr(self.factory, "source", None)
         title = getattr(self.factory, "title", "") or getattr(source, "path", "")
         return f", with the poem {printable(title)}" if title else ""
+
+    def _filter(self, acceptor: Acceptor, port: Port) -> None:
+        if self.proxies:
+            # Most need none of it.
+            from fastpoetry.listening.access import Access
+            from fastpoetry.listening.proxyheader import HeaderFactory
+
+            self.access = self.access or Access(reactor=self.reactor)
+            acceptor.buildProtocol = HeaderFactory(
+                port.factory, self.proxies, self.access, self.reactor
+            ).buildProtocol
+        elif self.access is not None:
+            acceptor.admit = self.access.admit
 
     def startService(self) -> None:
         """
@@ -235,6 +270,8 @@ class PoetryServer(Service):
             )
         if acceptor is not None and acceptor.connections:
             yield self._drain(acceptor.connections)
+        if self.access is not None:
+            self.access.flush()
         if isinstance(self.factory, DeliveryFactory):
             self._log.info(
                 "served on {description}: {counts}",

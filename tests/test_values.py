@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.values import count, seconds, timeout
+from fastpoetry.commands.values import count, network, rate, seconds, timeout
 
 
 class ValuesTests(SynchronousTestCase):
@@ -60,3 +60,34 @@ class ValuesTests(SynchronousTestCase):
             ["0", "-1", "inf", "nan", "", "soon", "\u0661", " 5", "1_0"],
             "not a number of seconds above 0",
         )
+
+    def test_rate(self) -> None:
+        """
+        A number of things, and in how many seconds.
+        """
+        self.assertEqual(rate("20/60"), (20, 60.0))
+        self.assertEqual(rate("1/0.5"), (1, 0.5))
+        for text in ["20", "20/", "/60", "0/60", "20/0", "20/60/60", "1.5/2", "", "/"]:
+            error = self.assertRaises(ValueError, rate, text)
+            sentence = f"not a number for so many seconds, as 20/60: {text}"
+            self.assertEqual(str(error), sentence)
+
+    def test_network(self) -> None:
+        """
+        A network is one of IPv4 or IPv6, from its first address on, or one address.
+        """
+        for text, found in {
+            "192.0.2.0/24": "192.0.2.0/24",
+            "192.0.2.0/255.255.255.0": "192.0.2.0/24",
+            "192.0.2.1": "192.0.2.1/32",
+            "2001:DB8::/32": "2001:db8::/32",
+            "::/0": "::/0",
+            "::1": "::1/128",
+        }.items():
+            self.assertEqual(str(network(text)), found)
+        for text in ["192.0.2.1/24", "localhost", "", "10/8", "::1/129", "a" * 99]:
+            error = self.assertRaises(ValueError, network, text)
+            sentence = f"not a network such as 192.0.2.0/24: {text}"
+            self.assertEqual(str(error), sentence)
+        error = self.assertRaises(ValueError, network, "::ffff:10.0.0.0/104")
+        self.assertIn("a network of IPv4 and has to be written so: ::", str(error))

@@ -11,6 +11,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
 
 from fastpoetry import __version__
+from fastpoetry.commands.readers import ReaderOptions
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.connection.delivery import DeliveryFactory
@@ -46,7 +47,7 @@ def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
     return coerce
 
 
-class ListenerOptions(usage.Options):
+class ListenerOptions(ReaderOptions):
     """
     Where to listen, and how long and how many readers are served.
 
@@ -208,4 +209,5 @@ class ListenerOptions(usage.Options):
             maxConnections=self["max-connections"],
             grace=self["grace"],
             reusePort=bool(self["reuse-port"]),
+            **self.filters(),
         )

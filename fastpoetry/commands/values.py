@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from fastpoetry.description import isWhole
 
@@ -44,6 +45,36 @@ def timeout(text: str) -> float:
     if not 0 < number < math.inf:
         raise ValueError(f"not a number of seconds above 0: {text}")
     return number
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """
+    @return: a network of addresses; one address is one, too.
+
+    @raise ValueError: when the text is something else.
+    """
+    try:
+        found = ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"not a network such as 192.0.2.0/24: {text}") from error
+    if getattr(found.network_address, "ipv4_mapped", None):
+        raise ValueError(f"a network of IPv4 and has to be written so: {text}")
+    return found
+
+
+def rate(text: str) -> tuple[int, float]:
+    """
+    @return: a number of things, 1 or more, and in how many seconds, above 0.
+
+    @raise ValueError: when the text is something else.
+    """
+    number, _, per = text.partition("/")
+    try:
+        return count(number), timeout(per)
+    except ValueError:
+        raise ValueError(
+            f"not a number for so many seconds, as 20/60: {text}"
+        ) from None
 
 
 def _number(text: str) -> float:
