@@ -241,18 +241,23 @@ class HAProxyTests(BalancerTestCase):
 
     def test_limits(self) -> None:
         """
-        Limits hold for the reader's own address.
+        Limits hold for the reader's own address, over TLS before the handshake.
         """
-        server = self.serve(options=f"--rate 2/3600 --deny {OTHER}")
-        self.balance(f"127.0.0.1:{server.ports[0]}", "send-proxy")
-        self.assertEqual([self.fetch() for _ in range(2)], [POEM] * 2)
-        for source in (READER, OTHER):
-            with contextlib.suppress(ConnectionResetError):
-                self.assertEqual(self.fetch(source), b"")
-        self.assertEqual(self.fetch("127.0.3.7"), POEM)
-        server.stop()
-        for network in ("127.0.1.0/24", "127.0.2.0/24"):
-            self.assertIn(f"refused 1 readers of {network}\n", server.log)
+        for endpoint in (TCP, self.ground.makeCertificate()):
+            isTLS = endpoint != TCP
+            server = self.serve(endpoint, f"--rate 2/3600 --deny {OTHER}")
+            haproxy = self.balance(f"127.0.0.1:{server.ports[0]}", "send-proxy")
+            for source in (READER, READER, "127.0.3.7"):
+                self.assertEqual(self.fetch(source, isTLS), POEM)
+            for source in (READER, OTHER):
+                with contextlib.suppress(OSError):  # in the handshake
+                    self.assertEqual(self.fetch(source, isTLS), b"")
+            haproxy.stop()
+            server.stop()
+            for network in ("127.0.1.0/24", "127.0.2.0/24"):
+                self.assertIn(f"refused 1 readers of {network}\n", server.log)
+            self.assertNotIn("no TLS", server.log)
+            server.logPath.unlink()
 
     def test_withoutHeader(self) -> None:
         """

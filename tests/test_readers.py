@@ -21,6 +21,7 @@ from fastpoetry.connection import kernel
 from fastpoetry.connection.delivery import TICK
 from fastpoetry.error import ListenError
 from fastpoetry.listening.access import Access
+from fastpoetry.listening.proxyheader import TIMEOUT
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.headers import version1
@@ -274,6 +275,27 @@ class ServerTests(SynchronousTestCase):
         server = self.start("tcp:0:interface=127.0.0.1", proxies=["127.0.0.2"])
         self.assertRaises(ConnectionResetError, self.connect, server)
         self.assertEqual(server.access.refused, 1)
+
+    def test_stop(self) -> None:
+        """
+        Who says no header is one of those for whom there is room, and does not hold
+        up a stop for as long as a reader may.
+        """
+        server = self.start(
+            "tcp:0:interface=127.0.0.1", proxies=["127.0.0.1"], maxConnections=1
+        )
+        name = server.port.socket.getsockname()
+        with socket.create_connection(name, 30), socket.create_connection(name, 30):
+            select.select([server._acceptor], [], [], 30)
+            server._acceptor.doRead()
+            self.assertEqual(server.readers, 1)
+            self.assertNotIn(server._acceptor, self.reactor.getReaders())
+            stopped = server.stopService()
+            self.reactor.advance(0)
+            self.assertNoResult(stopped)
+            self.assertLess(TIMEOUT, server.grace)
+            self.reactor.advance(TIMEOUT)
+            self.assertIsNone(self.successResultOf(stopped))
 
     def test_noNetwork(self) -> None:
         """
