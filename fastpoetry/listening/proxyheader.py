@@ -86,11 +86,10 @@ def _parse2(data: bytes) -> tuple[IAddress | None, int] | None:
     command, byte, length = _START.unpack_from(data)
     family, kind = divmod(0 if command == _LOCAL else byte, 16)
     end = _START.size + length
-    isKnown = family < len(_ADDRESSES) and kind < 3 and bool(family) == bool(kind)
-    if command not in (_LOCAL, _PROXY) or not isKnown or end > MAX_2:
+    isFamily = family < len(_ADDRESSES) and kind < 3 and bool(family) == bool(kind)
+    isKnown = isFamily and command in (_LOCAL, _PROXY)
+    if not isKnown or not _ADDRESSES[family].size <= end <= MAX_2:
         raise ValueError("it is malformed")
-    if end < _ADDRESSES[family].size:
-        raise ValueError("it is too short")
     if len(data) < end:
         return None
     if fields := _ADDRESSES[family].unpack_from(data):
