@@ -103,8 +103,6 @@ class PoetryServer(Service):
         @param proxies: networks of proxies.  When there are any, only they may connect,
             or who can to a UNIX socket, and each connection begins with a header of
             the PROXY protocol.
-
-        @raise ValueError: when one of them is no network.
         """
         self.description = description
         self.factory = factory
@@ -113,7 +111,7 @@ class PoetryServer(Service):
         self.reusePort = reusePort
         self.reactor: Any = maybeGlobalReactor(reactor)
         self.access = access
-        self.proxies = [ip_network(one) for one in proxies]
+        self.proxies = list(proxies)
 
     @property
     def readers(self) -> int:
@@ -154,6 +152,10 @@ class PoetryServer(Service):
             raise ListenError(f"maxConnections is no whole number above 0: {most!r}")
         if not (isinstance(grace, (int, float)) and grace >= 0):
             raise ListenError(f"grace is no number of seconds, 0 or more: {grace!r}")
+        try:
+            self._proxies = [ip_network(one) for one in self.proxies]
+        except ValueError as error:
+            raise ListenError(f"proxies has no networks: {error}") from error
         return parseEndpoint(self.reactor, self.description, self.reusePort)
 
     def _listen(self, endpoint: IStreamServerEndpoint) -> None:
@@ -169,7 +171,7 @@ class PoetryServer(Service):
             reason = explain(port.value)
             raise ListenError(f"{reason}: {self.description}") from port.value
         self.port = port
-        isFiltered = self.proxies or self.access is not None
+        isFiltered = self._proxies or self.access is not None
         if isFiltered and not (kernel.TELLS and isinstance(port, Port)):
             self._closePort()
             raise ListenError(f"Nobody can be refused here: {self.description}")
@@ -204,14 +206,14 @@ class PoetryServer(Service):
         return f", with the poem {printable(title)}" if title else ""
 
     def _filter(self, acceptor: Acceptor, port: Port) -> None:
-        if self.proxies:
+        if self._proxies:
             # Most need none of it.
             from fastpoetry.listening.access import Access
             from fastpoetry.listening.proxyheader import HeaderFactory
 
             self.access = self.access or Access(reactor=self.reactor)
             acceptor.buildProtocol = HeaderFactory(
-                port.factory, self.proxies, self.access, self.reactor
+                port.factory, self._proxies, self.access, self.reactor
             ).buildProtocol
         elif self.access is not None:
             acceptor.admit = self.access.admit

@@ -301,8 +301,13 @@ class ServerTests(SynchronousTestCase):
         """
         What is no network is a mistake.
         """
-        self.assertRaises(
-            ValueError, PoetryServer, "tcp:17", self.factory, proxies=["localhost"]
+        error = self.assertRaises(
+            ListenError, self.start, "tcp:17", proxies=["localhost"]
+        )
+        self.assertEqual(
+            str(error),
+            "proxies has no networks: 'localhost' does not appear to be an IPv4 or "
+            "IPv6 network",
         )
 
     def test_notHere(self) -> None:
