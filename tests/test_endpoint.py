@@ -36,11 +36,11 @@ MALFORMED = [
 
 # Kinds that are not served, and why.
 REFUSED = {
-    "haproxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
+    "haproxy:tcp:1": "--proxy-protocol is what reads the header of HAProxy",
     "tcp:0:interface=": "its interface is no address: ''",
     "ssl:0:interface=": "its interface is no address: ''",
-    "haproxy": "it sends the poem before it has read the header of HAProxy",
-    "HAProxy:tcp:1": "it sends the poem before it has read the header of HAProxy",
+    "haproxy": "--proxy-protocol is what reads the header of HAProxy",
+    "HAProxy:tcp:1": "--proxy-protocol is what reads the header of HAProxy",
     "stdio:": "nobody connects to standard input and output",
     "tls:tcp:1": "ssl: is what keeps every promise over TLS",
 }

@@ -35,7 +35,7 @@ REFUSED = {
     "endpoint around another": (
         ["-e", "haproxy:tcp:1"],
         "Not an endpoint: haproxy:tcp:1 "
-        "(it sends the poem before it has read the header of HAProxy)",
+        "(--proxy-protocol is what reads the header of HAProxy)",
     ),
     "endpoint not passed": (
         ["-e", "systemd:index=0"],

@@ -25,7 +25,7 @@ from fastpoetry.text import brief
 
 # Kinds of endpoints that break a promise, and how.
 REFUSED = {
-    "haproxy": "it sends the poem before it has read the header of HAProxy",
+    "haproxy": "--proxy-protocol is what reads the header of HAProxy",
     "stdio": "nobody connects to standard input and output",
     "tls": "ssl: is what keeps every promise over TLS",
 }
