@@ -38,6 +38,7 @@ setup(
         "fastpoetry",
         "fastpoetry.commands",
         "fastpoetry.connection",
+        "fastpoetry.doors",
         "fastpoetry.listening",
         "twisted.plugins",
     ],

@@ -37,12 +37,14 @@ def addressOf(endpoint: IStreamClientEndpoint) -> str:
     return str(endpoint) if host is None else _join(host, port)
 
 
-def parseAddress(text: str) -> tuple[str, int]:
+def parseAddress(text: str, lowest: int = 1) -> tuple[str, int]:
     """
     Take C{[HOST:]PORT} apart.
 
     @param text: a port of this machine, such as C{10000}, or a host and a port,
         such as C{example.org:10000}, C{[::1]:10000} or C{[fe80::1%eth0]:10000}.
+
+    @param lowest: the lowest number of a port, 0 where the system may choose one.
 
     @return: the host, C{localhost} by default and without brackets, and the port.
 
@@ -50,9 +52,9 @@ def parseAddress(text: str) -> tuple[str, int]:
     """
     host, colon, number = text.rpartition(":")
     try:
-        port = portNumber(number, 1)
+        port = portNumber(number, lowest)
     except ValueError as error:
-        raise ValueError(f"not a port number from 1 to 65535: {text}") from error
+        raise ValueError(f"not a port number from {lowest} to 65535: {text}") from error
     if not colon:
         return "localhost", port
     if host.startswith("[") and host.endswith("]") and isIPv6Address(host[1:-1]):

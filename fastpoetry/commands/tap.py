@@ -8,13 +8,14 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.commands.options import ListenerOptions
+from fastpoetry.commands.udp import UDPOptions
 from fastpoetry.daemon import DaemonService
 from fastpoetry.error import FastPoetryError
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.service import PoetryService, openPoem
 
 
-class Options(ListenerOptions):
+class Options(UDPOptions, ListenerOptions):
     """
     The options of C{twistd fastpoetry}.
 
@@ -67,6 +68,7 @@ class Options(ListenerOptions):
                 f"{len(self._poems)} poems do not go with "
                 f"{len(self.listeners)} ports and endpoints"
             )
+        self.matchUDP(len(self._poems))
 
 
 def makeService(options: Options) -> IService:
@@ -76,7 +78,7 @@ def makeService(options: Options) -> IService:
     """
     services = MultiService()
     DaemonService().setServiceParent(services)
-    for poem, descriptions in options.deployments:
+    for number, (poem, descriptions) in enumerate(options.deployments):
         deployment = MultiService()
         deployment.setServiceParent(services)
         source = PoetryService(poem)
@@ -85,4 +87,6 @@ def makeService(options: Options) -> IService:
             title = poem if len(options.deployments) > 1 else ""
             factory = PoetryFactory(source, timeout=options["timeout"], title=title)
             options.makeServer(description, factory).setServiceParent(deployment)
+        for server in options.makeUDPServers(number, source):
+            server.setServiceParent(deployment)
     return services

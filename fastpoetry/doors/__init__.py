@@ -1,0 +1,3 @@
+"""
+Other ways to the same source, each in a module that is loaded when it is asked for.
+"""

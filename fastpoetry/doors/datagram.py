@@ -1,0 +1,255 @@
+"""
+A poem by UDP (RFC 865): one datagram in, one out.
+
+Whoever sends a datagram can write any address of a sender on it.  So an answer may go
+to somebody who has not asked, or to another server, whose answer is then our next
+question.  That is why answers are short, few, and come to an end.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.application.internet import UDPServer
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
+from twisted.logger import Logger
+
+from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.error import ListenError
+from fastpoetry.interfaces import IPoetrySource
+from fastpoetry.listening.nets import Network, Recent, TokenBuckets, netOf, parseNetwork
+from fastpoetry.text import explain, peerName, printable
+
+# RFC 865 has quotes be short; this much fits in one packet on any link.
+MAX_ANSWER = 512
+
+# An answer has no more than so many times the length of its question, but for who is
+# trusted (RFC 9000, 8).
+MAX_RATIO = 3
+
+# How much is read of a question: longer ones do not get more.
+MAX_QUESTION = -(-MAX_ANSWER // MAX_RATIO)
+
+# No packet from outside has an address of these.
+LOOPBACK = (parseNetwork("127.0.0.0/8"), parseNetwork("::1"))
+
+# Servers take an answer for a question.  The ports below are theirs; the others are
+# known by what they do: who has asked so often, without so many seconds of silence, is
+# ignored until it is silent.
+FIRST_CLIENT_PORT = 1024
+MAX_QUESTIONS = 10
+SILENCE = 5.0
+
+# Questions that are answered of one net, and of all: so many a second, so many at once.
+NET_RATE, NET_BURST = 10.0, 50.0
+RATE, BURST = 100.0, 500.0
+
+# How many questions may wait for a poem, and how many seconds.
+MAX_WAITING = 100
+PATIENCE = 30.0
+
+# How many questions are read before others get a turn.
+MAX_READS = 64
+
+# The log has one line in so many seconds, if there was anything.
+REPORT = 60.0
+
+
+def headOf(poem: bytes, room: int) -> bytes:
+    """
+    @return: the poem; or if there is less room, as many of its first lines as there is
+        room for, be it none.
+    """
+    return poem if len(poem) <= room else poem[: poem.rfind(b"\n", 0, room) + 1]
+
+
+class PoetryDatagramProtocol(DatagramProtocol):
+    """
+    Answers a datagram with a poem or its head, or for a good reason not at all.
+
+    @ivar counts: what has become of how many questions.
+    """
+
+    _log = Logger()
+
+    transport: Any
+    noisy = False
+    _report: IDelayedCall | None = None
+
+    def __init__(
+        self,
+        source: IPoetrySource,
+        trusted: Iterable[Network] = LOOPBACK,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param source: what has the poem.
+
+        @param trusted: the nets that get as much of it however short the question is.
+
+        @param reactor: by default the global one.
+        """
+        self.source = source
+        self.trusted = tuple(trusted)
+        self.reactor: Any = maybeGlobalReactor(reactor)
+        self.counts: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
+        self._questions: Recent[tuple[str, int], tuple[int, float]] = Recent()
+        self._nets = TokenBuckets(NET_RATE, NET_BURST)
+        self._all = TokenBuckets(RATE, BURST)
+        self._waiting: set[Deferred[str]] = set()
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
+        """
+        Answer, unless there is a reason not to.
+
+        @param addr: a host and a port, for IPv6 also a flow and a scope.
+        """
+        host = ip_address(addr[0])
+        isTrusted = any(host in net for net in self.trusted)
+        room = MAX_ANSWER if isTrusted else MAX_RATIO * len(datagram)
+        reason = self._reasonAgainst(addr[0], addr[1], room)
+        if reason:
+            self._count(reason)
+            return
+        answer = Deferred.fromCoroutine(self._answer(addr, min(room, MAX_ANSWER)))
+        self._waiting.add(answer)
+        answer.addCallback(self._count)
+        answer.addBoth(lambda _: self._waiting.discard(answer))
+
+    def _reasonAgainst(self, host: str, port: int, room: int) -> str:
+        if port < FIRST_CLIENT_PORT:
+            return "low port"
+        now = self.reactor.seconds()
+        count, last = self._questions.get((host, port), (0, now))
+        count = count + 1 if now - last < SILENCE else 1
+        self._questions[host, port] = count, now
+        if count > MAX_QUESTIONS:
+            return "no pause"
+        if not room:
+            return "no room"
+        if not self._nets.take(netOf(host), now):
+            return "net limit"
+        if len(self._waiting) >= MAX_WAITING or not self._all.take(b"", now):
+            return "limit"
+        return ""
+
+    async def _answer(self, address: tuple[Any, ...], room: int) -> str:
+        asked: Deferred[Any] = maybeDeferred(self.source.getPoem)
+        try:
+            poem = await asked.addTimeout(PATIENCE, self.reactor)
+            if not isinstance(poem, bytes):
+                raise TypeError(f"it is no bytes: {poem!r:.40}")
+        except Exception as error:
+            isNew = self.counts["no poem"] == self._reported["no poem"]
+            if isNew and self.transport is not None:
+                reason = printable(explain(error))
+                self._log.error("no poem for datagrams: {reason}", reason=reason)
+            return "no poem"
+        head = headOf(poem, room)
+        if not head or self.transport is None:  # or this has stopped
+            return "no room"
+        try:
+            self.transport.write(head, address)
+        except OSError:  # no memory, no route, a firewall
+            return "not sent"
+        return "answered"
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] += 1
+        if self._report is None:
+            self._report = self.reactor.callLater(REPORT, self._logCounts)
+
+    def _logCounts(self) -> None:
+        self._report = None
+        new = self.counts - self._reported
+        self._reported = self.counts.copy()
+        counts = ", ".join(f"{new[outcome]} {outcome}" for outcome in new)
+        self._log.info("datagrams on {name}: {counts}", name=self._name, counts=counts)
+
+    def startProtocol(self) -> None:
+        """
+        Learn where this is.
+        """
+        self._name = peerName(self.transport.getHost())
+
+    def stopProtocol(self) -> None:
+        """
+        Let those who wait have nothing.
+        """
+        for answer in list(self._waiting):
+            answer.cancel()
+        if self._report is not None:
+            self._report.cancel()
+            self._logCounts()
+
+
+class _Port(Port):
+    """
+    Twisted's reads on until it has had 256 KiB, which a flood of empty datagrams never
+    comes to, and forgets the scope of an address.
+    """
+
+    def doRead(self) -> None:
+        """
+        Read a few questions.
+        """
+        for _ in range(MAX_READS):
+            try:
+                datagram, address = self.socket.recvfrom(self.maxPacketSize)
+            except OSError:  # none is left, or ICMP has come of an answer
+                break
+            try:
+                self.protocol.datagramReceived(datagram, address)
+            except Exception:  # of a protocol of somebody's own; the port stays open
+                self.protocol._log.failure("an error costs an answer")
+
+
+def resolve(host: str) -> str:
+    """
+    Look up an address to listen on.
+
+    @param host: a name of IPv4, or an address.
+
+    @raise ListenError: when there is none, or it is not one machine's: an answer has
+        to come from where the question went.
+    """
+    try:
+        found = host if isIPv6Address(host) else socket.gethostbyname(host)
+        address = ip_address(found)
+        isMapped = int(address) >> 32 == 0xFFFF  # ::ffff:0.0.0.0 is all of IPv4
+        if address.is_unspecified or address.is_multicast or isMapped:
+            raise ValueError("Not the address of one interface")
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((found, 9))  # which a broadcast address refuses
+    except (OSError, ValueError) as error:
+        raise ListenError(f"{explain(error)}: {host}") from error
+    return found
+
+
+class PoetryDatagramServer(UDPServer):
+    """
+    Listens for datagrams on one address of this machine.  It is made with the number of
+    the port (0 for one that the system chooses), a L{PoetryDatagramProtocol}, and the
+    address, or a name of IPv4.
+    """
+
+    def _getPort(self) -> Port:
+        number, protocol, host = self.args
+        port = _Port(number, protocol, resolve(host), MAX_QUESTION, protocol.reactor)
+        try:
+            port.startListening()
+        except CannotListenError as error:
+            reason = explain(error)
+            raise ListenError(f"{reason}: UDP port {number} of {host}") from error
+        return port

@@ -1,0 +1,166 @@
+"""
+Tests of L{fastpoetry.doors.datagram}: where the poem comes from, and what the log says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from fastpoetry.doors import datagram
+from tests.support import StaticSource
+from tests.test_datagram import HOME, POEM, WORLD, start
+
+
+class SourceTests(SynchronousTestCase):
+    """
+    Tests of sources that have no poem at hand.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a source whose poem the test gives.
+        """
+        self.clock = Clock()
+        self.asked: list[Deferred[bytes]] = []
+
+    def getPoem(self) -> Deferred[bytes]:
+        """
+        @see: L{IPoetrySource.getPoem}
+        """
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def test_later(self) -> None:
+        """
+        The answer goes out when there is a poem.
+        """
+        protocol, port = start(self, self.clock)
+        protocol.datagramReceived(b"", HOME)
+        self.assertEqual([], port.sent)
+        self.asked[0].callback(POEM)
+        self.assertEqual([(POEM, HOME)], port.sent)
+
+    def test_bounded(self) -> None:
+        """
+        A hundred may wait; when some have their poem, others may.
+        """
+        protocol, _ = start(self, self.clock)
+        for n in range(110):
+            protocol.datagramReceived(b"", (f"127.0.{n}.1", 40000))
+        self.assertEqual(100, len(self.asked))
+        self.assertEqual({"limit": 10}, protocol.counts)
+        self.asked[0].callback(POEM)
+        protocol.datagramReceived(b"", HOME)
+        self.assertEqual(101, len(self.asked))
+
+    def test_patience(self) -> None:
+        """
+        Nobody waits for more than thirty seconds.
+        """
+        protocol, _ = start(self, self.clock)
+        protocol.datagramReceived(b"", HOME)
+        self.clock.advance(30)
+        self.assertEqual({"no poem": 1}, protocol.counts)
+        self.assertTrue(self.asked[0].called)
+
+    def test_fails(self) -> None:
+        """
+        Who asks a source that fails hears nothing.  The reason is in the log once a
+        minute.
+        """
+        for poem in (ValueError("no such poem"), None, "text"):
+            protocol, port = start(StaticSource(poem), self.clock)
+            with capturedLogs() as events:
+                for n in range(3):
+                    protocol.datagramReceived(b"", ("127.0.0.1", 2000 + n))
+            (event,) = events
+            expected = "no such poem" if isinstance(poem, Exception) else repr(poem)
+            self.assertIn("no poem for datagrams: ", str(formatEvent(event)))
+            self.assertIn(expected, str(formatEvent(event)))
+            self.assertEqual([], port.sent)
+            self.assertEqual({"no poem": 3}, protocol.counts)
+            self.clock.advance(60)
+            with capturedLogs() as events:
+                protocol.datagramReceived(b"", HOME)
+            self.assertEqual(1, len(events))
+
+    def test_stop(self) -> None:
+        """
+        A stop gives up on all who wait, and leaves no timer, and no word of it in the
+        log but the number.
+        """
+        protocol, _ = start(self, self.clock)
+        protocol.datagramReceived(b"", HOME)
+        protocol.datagramReceived(b"", HOME)
+        with capturedLogs() as events:
+            protocol.doStop()
+        self.assertEqual(
+            ["datagrams on 127.0.0.1:17: 2 no poem"],
+            [formatEvent(event) for event in events],
+        )
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_stopWithPoem(self) -> None:
+        """
+        A source that gives a poem when it is told to give up comes too late.
+        """
+        poem: Deferred[bytes] = Deferred(lambda deferred: deferred.callback(POEM))
+        protocol, port = start(StaticSource(poem), self.clock)
+        protocol.datagramReceived(b"", HOME)
+        protocol.doStop()
+        self.assertEqual([], port.sent)
+        self.assertEqual([], self.flushLoggedErrors())
+
+
+class LogTests(SynchronousTestCase):
+    """
+    Tests of what is in the log.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a protocol.
+        """
+        self.clock = Clock()
+        self.protocol, self.port = start(POEM, self.clock)
+
+    def lines(self, call: Callable[..., object], *arguments: Any) -> list[str | None]:
+        """
+        @return: what the log says of a call.
+        """
+        with capturedLogs() as events:
+            call(*arguments)
+        return [formatEvent(event) for event in events]
+
+    def test_idle(self) -> None:
+        """
+        When nobody asks, there is no timer, and no line when it stops.
+        """
+        self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual([], self.lines(self.protocol.doStop))
+
+    def test_minute(self) -> None:
+        """
+        There is one line for all who have asked in a minute, and none for a minute
+        in which nobody did.
+        """
+        self.protocol.datagramReceived(b"", HOME)
+        self.protocol.datagramReceived(b"", HOME)
+        self.protocol.datagramReceived(b"", WORLD)
+        self.assertEqual(
+            ["datagrams on 127.0.0.1:17: 2 answered, 1 no room"],
+            self.lines(self.clock.advance, datagram.REPORT),
+        )
+        self.assertEqual([], self.clock.getDelayedCalls())
+        self.protocol.datagramReceived(b"", HOME)
+        self.assertEqual(
+            ["datagrams on 127.0.0.1:17: 1 answered"], self.lines(self.protocol.doStop)
+        )
+        self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual({"answered": 3, "no room": 1}, self.protocol.counts)
