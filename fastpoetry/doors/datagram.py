@@ -178,9 +178,10 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
     def startProtocol(self) -> None:
         """
-        Learn where this is.
+        Say where this is.
         """
         self._name = peerName(self.transport.getHost())
+        self._log.info("listening for datagrams on {name}", name=self._name)
 
     def stopProtocol(self) -> None:
         """
