@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import MessageLengthError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -192,9 +193,13 @@ class AnswerTests(SynchronousTestCase):
         """
         An answer that cannot be sent is dropped, and counted.
         """
-        for number in (errno.EAGAIN, errno.ENOBUFS, errno.EPERM, errno.ENETUNREACH):
+        for error in (
+            *[OSError(number, "no") for number in (errno.EAGAIN, errno.ENOBUFS)],
+            *[OSError(number, "no") for number in (errno.EPERM, errno.ENETUNREACH)],
+            MessageLengthError("too long"),
+        ):
             protocol, port = start(POEM, self.clock)
-            port.error = OSError(number, "no")
+            port.error = error
             protocol.datagramReceived(b"", HOME)
             self.assertEqual({"not sent": 1}, protocol.counts)
             port.error = None

@@ -104,8 +104,8 @@ class AnswerTests(DatagramTestCase):
 
     def test_both(self) -> None:
         """
-        The same poem is served by TCP, and by UDP those of its first lines that have 512
-        bytes together; SIGHUP has both serve another.
+        The same poem is served by TCP and, as far as 512 bytes hold its lines, by UDP;
+        SIGHUP has both serve another.
         """
         server = self.serve()
         self.assertEqual(POEM, fetch(*server.ports))

@@ -156,11 +156,11 @@ class PoetryDatagramProtocol(DatagramProtocol):
                 self._log.error("no poem for datagrams: {reason}", reason=reason)
             return "no poem"
         head = headOf(poem, room)
-        if not head or self.transport is None:  # or this has stopped
+        if not head:
             return "no room"
         try:
             self.transport.write(head, address)
-        except OSError:  # no memory, no route, a firewall
+        except Exception:  # no memory, no route, a firewall, or it has stopped
             return "not sent"
         return "answered"
 
