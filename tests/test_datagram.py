@@ -173,7 +173,7 @@ class AnswerTests(SynchronousTestCase):
         """
         Whom to trust is an argument, in place of this machine.
         """
-        trusted = [nets.parseNetwork("192.0.2.0/24")]
+        trusted = ["192.0.2.0/24"]
         sent, _ = self.ask(POEM, b"", WORLD, trusted=trusted)
         self.assertEqual([(POEM, WORLD)], sent)
         sent, _ = self.ask(POEM, b"", HOME, trusted=trusted)
@@ -259,7 +259,7 @@ class LimitTests(SynchronousTestCase):
         """
         one = [(f"192.0.2.{n % 250}", 2000 + n) for n in range(300)]
         self.assertEqual(50, self.ask(*one[:100]))
-        self.assertEqual(50, self.protocol.counts["net limit"])
+        self.assertEqual(50, self.protocol.counts["network limit"])
         self.assertEqual(1, self.ask(("192.0.3.1", 40000)))
         self.clock.advance(1)
         self.assertEqual(10, self.ask(*one[100:200]))
@@ -296,8 +296,8 @@ class LimitTests(SynchronousTestCase):
         """
         self.patch(nets, "MAX_REMEMBERED", 100)
         self.ask(*[(f"10.{n >> 8}.{n & 255}.1", 40000) for n in range(2000)])
-        self.assertEqual(100, len(self.protocol._questions))
-        self.assertEqual(100, len(self.protocol._nets._buckets))
+        self.assertEqual(100, len(self.protocol.limits._questions))
+        self.assertEqual(100, len(self.protocol.limits._networks._buckets))
 
     def test_memoryAndLoop(self) -> None:
         """

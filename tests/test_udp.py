@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.python import usage
@@ -14,8 +15,8 @@ from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.commands import tap
-from fastpoetry.doors.datagram import LOOPBACK, PoetryDatagramServer
-from fastpoetry.listening.nets import parseNetwork
+from fastpoetry.doors.datagram import PoetryDatagramServer
+from fastpoetry.doors.limits import LOOPBACK
 from tests.processes import ROOT
 
 # What is added to a poem; what the one sentence says.
@@ -27,7 +28,7 @@ REFUSED = {
     "all of IPv4": (["--udp", "0.0.0.0:17"], "Not the address of one interface: "),
     "all of IPv6": (["--udp", "[::]:17"], "Not the address of one interface: "),
     "a broadcast": (["--udp", "255.255.255.255:17"], "Permission denied: 255.255"),
-    "no net": (["--udp", "17", "--udp-trust", "x"], "--udp-trust is not a network: x"),
+    "no net": (["--udp", "17", "--udp-trust", "x"], "--udp-trust is not a network"),
     "trust for nothing": (["--udp-trust", "::1"], "--udp-trust is nothing without"),
     "one poem too many": (
         ["--udp", "17", "--poem", __file__, "--port", "1", "--port", "2"],
@@ -78,7 +79,9 @@ class UDPOptionsTests(SynchronousTestCase):
         self.assertEqual((17, one.args[1], "localhost"), one.args)
         self.assertEqual((0, two.args[1], "127.0.0.2"), two.args)
         self.assertEqual((18, three.args[1], "::1"), three.args)
-        self.assertEqual(LOOPBACK, one.args[1].trusted)
+        self.assertEqual(
+            [ip_network(net) for net in LOOPBACK], one.args[1].limits.trusted
+        )
         self.assertEqual(__file__, one.args[1].source.path)
         self.assertIsNot(one.args[1], two.args[1])
 
@@ -111,8 +114,8 @@ class UDPOptionsTests(SynchronousTestCase):
             *["--udp", "17", "--udp-trust", "192.0.2.0/24", "--udp-trust", "::1"]
         )
         self.assertEqual(
-            (parseNetwork("192.0.2.0/24"), parseNetwork("::1")),
-            server.args[1].trusted,
+            [ip_network("192.0.2.0/24"), ip_network("::1")],
+            server.args[1].limits.trusted,
         )
 
     def test_refused(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
+from fastpoetry.commands.values import network
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IPoetrySource
 
@@ -22,7 +23,7 @@ class UDPOptions(usage.Options):
         multiUse=["udp", "udp-trust"],
         optActions={
             "udp": usage.Completer(descr="UDP port"),
-            "udp-trust": usage.Completer(descr="net"),
+            "udp-trust": usage.Completer(descr="network"),
         },
     )
 
@@ -48,13 +49,11 @@ class UDPOptions(usage.Options):
 
     def opt_udp_trust(self, net: str) -> None:
         """
-        A net whose datagrams are answered with up to 512 bytes however short they are.
-        [default: 127.0.0.0/8 and ::1]
+        A network that is answered with up to 512 bytes, however short its datagrams
+        are. [default: 127.0.0.0/8 and ::1]
         """
-        from fastpoetry.listening.nets import parseNetwork
-
         try:
-            self._trusted.append(parseNetwork(net))
+            self._trusted.append(network(net))
         except ValueError as error:
             raise usage.UsageError(f"--udp-trust is {error}") from error
 
@@ -86,10 +85,10 @@ class UDPOptions(usage.Options):
         if not addresses:
             return []
         from fastpoetry.doors.datagram import (
-            LOOPBACK,
             PoetryDatagramProtocol,
             PoetryDatagramServer,
         )
+        from fastpoetry.doors.limits import LOOPBACK
 
         return [
             PoetryDatagramServer(

@@ -1,9 +1,5 @@
 """
 A poem by UDP (RFC 865): one datagram in, one out.
-
-Whoever sends a datagram can write any address of a sender on it.  So an answer may go
-to somebody who has not asked, or to another server, whose answer is then our next
-question.  That is why answers are short, few, and come to an end.
 """
 
 from __future__ import annotations
@@ -24,34 +20,14 @@ from twisted.internet.udp import Port
 from twisted.logger import Logger
 
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.doors.limits import LOOPBACK, MAX_ANSWER, MAX_RATIO, Limits
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.listening.nets import Network, Recent, TokenBuckets, netOf, parseNetwork
+from fastpoetry.listening.nets import Network
 from fastpoetry.text import explain, peerName, printable
-
-# RFC 865 has quotes be short; this much fits in one packet on any link.
-MAX_ANSWER = 512
-
-# An answer has no more than so many times the length of its question, but for who is
-# trusted (RFC 9000, 8).
-MAX_RATIO = 3
 
 # How much is read of a question: longer ones do not get more.
 MAX_QUESTION = -(-MAX_ANSWER // MAX_RATIO)
-
-# No packet from outside has an address of these.
-LOOPBACK = (parseNetwork("127.0.0.0/8"), parseNetwork("::1"))
-
-# Servers take an answer for a question.  The ports below are theirs; the others are
-# known by what they do: who has asked so often, without so many seconds of silence, is
-# ignored until it is silent.
-FIRST_CLIENT_PORT = 1024
-MAX_QUESTIONS = 10
-SILENCE = 5.0
-
-# Questions that are answered of one net, and of all: so many a second, so many at once.
-NET_RATE, NET_BURST = 10.0, 50.0
-RATE, BURST = 100.0, 500.0
 
 # How many questions may wait for a poem, and how many seconds.
 MAX_WAITING = 100
@@ -88,24 +64,24 @@ class PoetryDatagramProtocol(DatagramProtocol):
     def __init__(
         self,
         source: IPoetrySource,
-        trusted: Iterable[Network] = LOOPBACK,
+        trusted: Iterable[str | Network] = LOOPBACK,
         reactor: Any = None,
     ) -> None:
         """
         @param source: what has the poem.
 
-        @param trusted: the nets that get as much of it however short the question is.
+        @param trusted: the networks that get as much of it however short the question
+            is.
 
         @param reactor: by default the global one.
+
+        @raise ValueError: when one of them is no network.
         """
         self.source = source
-        self.trusted = tuple(trusted)
+        self.limits = Limits(trusted)
         self.reactor: Any = maybeGlobalReactor(reactor)
         self.counts: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
-        self._questions: Recent[tuple[str, int], tuple[int, float]] = Recent()
-        self._nets = TokenBuckets(NET_RATE, NET_BURST)
-        self._all = TokenBuckets(RATE, BURST)
         self._waiting: set[Deferred[str]] = set()
 
     def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
@@ -114,34 +90,17 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
         @param addr: a host and a port, for IPv6 also a flow and a scope.
         """
-        host = ip_address(addr[0])
-        isTrusted = any(host in net for net in self.trusted)
-        room = MAX_ANSWER if isTrusted else MAX_RATIO * len(datagram)
-        reason = self._reasonAgainst(addr[0], addr[1], room)
-        if reason:
+        now = self.reactor.seconds()
+        room, reason = self.limits.check(addr, len(datagram), now)
+        if reason is None and len(self._waiting) >= MAX_WAITING:
+            reason = "limit"
+        if reason is not None:
             self._count(reason)
             return
-        answer = Deferred.fromCoroutine(self._answer(addr, min(room, MAX_ANSWER)))
+        answer = Deferred.fromCoroutine(self._answer(addr, room))
         self._waiting.add(answer)
         answer.addCallback(self._count)
         answer.addBoth(lambda _: self._waiting.discard(answer))
-
-    def _reasonAgainst(self, host: str, port: int, room: int) -> str:
-        if port < FIRST_CLIENT_PORT:
-            return "low port"
-        now = self.reactor.seconds()
-        count, last = self._questions.get((host, port), (0, now))
-        count = count + 1 if now - last < SILENCE else 1
-        self._questions[host, port] = count, now
-        if count > MAX_QUESTIONS:
-            return "no pause"
-        if not room:
-            return "no room"
-        if not self._nets.take(netOf(host), now):
-            return "net limit"
-        if len(self._waiting) >= MAX_WAITING or not self._all.take(b"", now):
-            return "limit"
-        return ""
 
     async def _answer(self, address: tuple[Any, ...], room: int) -> str:
         asked: Deferred[Any] = maybeDeferred(self.source.getPoem)

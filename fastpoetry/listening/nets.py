@@ -1,46 +1,34 @@
 """
-Nets, and what is remembered of each: never of more than so many.
+Networks of addresses, and what is remembered of each: never of more than so many.
 """
 
 from __future__ import annotations
 
-import socket
 from collections import OrderedDict
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeVar, Union
 
-from twisted.internet.abstract import isIPv6Address
-
-# How many nets or addresses are remembered at once: some 2 MB of them.
-MAX_REMEMBERED = 8192
-
+Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
+
+# How many bits of an address say which network it is of: what one subscriber has, or a
+# few.
+PREFIXES = {4: 24, 6: 56}
+
+# How many networks, or addresses, are remembered; those that came last.
+MAX_REMEMBERED = 10_000
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-def parseNetwork(text: str) -> Network:
+def networkOf(address: Address) -> str:
     """
-    @param text: a net such as C{192.0.2.0/24}, or an address.
-
-    @raise ValueError: when it is neither; its text is a plain sentence.
+    @return: the name of the network that an address is of.
     """
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"not a network: {text} ({error})") from error
-
-
-def netOf(host: str) -> bytes:
-    """
-    Name the net that a host is in, as its owner has it: a /24 of IPv4, a /56 of IPv6.
-
-    @param host: its address, in figures.
-    """
-    if isIPv6Address(host):
-        return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:7]
-    return socket.inet_aton(host)[:3]
+    # As text it takes less memory.
+    prefix = PREFIXES[address.version]
+    return str(ip_network((address, prefix), strict=False))
 
 
 class Recent(OrderedDict[_Key, _Value]):
@@ -70,9 +58,9 @@ class TokenBuckets:
         """
         self._rate = rate
         self._burst = burst
-        self._buckets: Recent[bytes, tuple[float, float]] = Recent()
+        self._buckets: Recent[str, tuple[float, float]] = Recent()
 
-    def take(self, key: bytes, now: float) -> bool:
+    def take(self, key: str, now: float) -> bool:
         """
         Take a token.
 

@@ -1,0 +1,88 @@
+"""
+Whom a server of datagrams answers, and with how much.
+
+Whoever sends a datagram can write any address of a sender on it.  So an answer may go
+to somebody who has not asked, or to another server, whose answer is then our next
+question.  That is why answers are short, few, and come to an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from fastpoetry.listening.nets import Network, Recent, TokenBuckets, networkOf
+
+# RFC 865 has quotes be short; this much fits in one packet on any link.
+MAX_ANSWER = 512
+
+# An answer has no more than so many times the length of its question, but for who is
+# trusted (RFC 9000, 8).
+MAX_RATIO = 3
+
+# No packet from outside has an address of these.
+LOOPBACK = ("127.0.0.0/8", "::1")
+
+# Servers take an answer for a question.  The ports below are theirs; the others are
+# known by what they do: who has asked so often, without so many seconds of silence, is
+# ignored until it is silent.
+FIRST_CLIENT_PORT = 1024
+MAX_QUESTIONS = 10
+SILENCE = 5.0
+
+# Answers to one network, and to all: so many a second, and so many at once.
+NETWORK_RATE, NETWORK_BURST = 10.0, 50.0
+RATE, BURST = 100.0, 500.0
+
+
+class Limits:
+    """
+    Decides who is answered.  What it remembers of senders is bounded.
+    """
+
+    def __init__(self, trusted: Iterable[str | Network] = LOOPBACK) -> None:
+        """
+        @param trusted: the networks that get up to L{MAX_ANSWER} bytes however short
+            the question is.
+
+        @raise ValueError: when one of them is no network.
+        """
+        self.trusted = [ip_network(one) for one in trusted]
+        self._questions: Recent[Any, tuple[int, float]] = Recent()
+        self._networks = TokenBuckets(NETWORK_RATE, NETWORK_BURST)
+        self._all = TokenBuckets(RATE, BURST)
+
+    def check(
+        self, sender: tuple[Any, ...], size: int, now: float
+    ) -> tuple[int, str | None]:
+        """
+        Decide about a question.
+
+        @param sender: a host and a port, for IPv6 also a flow and a scope.
+
+        @param size: how many bytes the question has.
+
+        @param now: the time, in seconds.
+
+        @return: how many bytes the answer may have, and the reason why there is to be
+            none, if so.
+        """
+        host = ip_address(sender[0])
+        isTrusted = any(host in one for one in self.trusted)
+        room = MAX_ANSWER if isTrusted else min(MAX_ANSWER, MAX_RATIO * size)
+        if sender[1] < FIRST_CLIENT_PORT:
+            return room, "low port"
+        if self._isTooOften(sender[:2], now):
+            return room, "no pause"
+        if not room:
+            return room, "no room"
+        if not self._networks.take(networkOf(host), now):
+            return room, "network limit"
+        return room, None if self._all.take("", now) else "limit"
+
+    def _isTooOften(self, sender: Any, now: float) -> bool:
+        count, last = self._questions.get(sender, (0, now))
+        count = count + 1 if now - last < SILENCE else 1
+        self._questions[sender] = count, now
+        return count > MAX_QUESTIONS
