@@ -119,6 +119,17 @@ class AnswerTests(DatagramTestCase):
         self.assertEqual(2, counted(server, "answered"))
         self.assertRaises(ConnectionRefusedError, self.askTwice, portOf(server))
 
+    def test_example(self) -> None:
+        """
+        The example with other doors serves its poem at all of them.
+        """
+        ground = Ground(self.addCleanup)
+        ground.writeTac("examples/other-doors.tac", poetry_file="poem.txt")
+        server = ground.daemon("-y other-doors.tac")
+        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(HEAD, self.ask(server))
+        server.stop()
+
     def askTwice(self, port: int) -> None:
         """
         Ask where nobody may listen.
