@@ -136,6 +136,17 @@ class ServerTests(SynchronousTestCase):
         self.reader.send(b"")
         self.reader.send(b"")
 
+    def test_privileges(self) -> None:
+        """
+        The port is opened while there are privileges, and not once more.
+        """
+        self.server.privilegedStartService()
+        port: Any = self.server._port
+        self.assertIn(port, self.reactor.getReaders())
+        self.server.startService()
+        self.addCleanup(self.stop)
+        self.assertIs(port, self.server._port)
+
     def test_startWithoutPrivileges(self) -> None:
         """
         One that was added to services that run listens, too.
