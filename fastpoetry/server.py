@@ -42,7 +42,8 @@ from fastpoetry.listening.unixsocket import UNIXPort
 from fastpoetry.text import explain, peerName, printable
 
 if TYPE_CHECKING:
-    from fastpoetry.listening.access import Access, Network
+    from fastpoetry.listening.access import Access
+    from fastpoetry.listening.nets import Network
 
 # While a stop waits for readers, the log says how many every so many seconds.
 REPORT = 5.0

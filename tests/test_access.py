@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.listening import access as accessModule
+from fastpoetry.listening import nets
 from fastpoetry.listening.access import MAX_LINES, REPORT, Access, addressOf
 from tests.support import Reactor
 
@@ -215,13 +215,13 @@ class AccessTests(SynchronousTestCase):
         Of so many networks is known how often they came; that which came longest ago is
         forgotten.
         """
-        self.patch(accessModule, "MAX_NETWORKS", 3)
+        self.patch(nets, "MAX_REMEMBERED", 3)
         access: Any = self.makeAccess(rate=(1, 100.0))
         hosts = [f"192.0.{number}.1" for number in range(4)]
         self.assertEqual(self.admitted(access, *hosts[:3]), [True] * 3)
         self.assertEqual(self.admitted(access, hosts[0], hosts[3]), [False, True])
         self.assertEqual(self.admitted(access, hosts[0], hosts[3]), [False, False])
-        self.assertEqual(len(access._tokens), 3)
+        self.assertEqual(len(access._tokens._buckets), 3)
         self.assertEqual(self.admitted(access, hosts[1]), [True])
 
     def test_lines(self) -> None:
@@ -248,7 +248,7 @@ class AccessTests(SynchronousTestCase):
         The log has so many lines a minute at the most, for those of whom most were
         refused, and one for all others; and there is memory for so many.
         """
-        self.patch(accessModule, "MAX_NETWORKS", MAX_LINES + 10)
+        self.patch(nets, "MAX_REMEMBERED", MAX_LINES + 10)
         access: Any = self.makeAccess(deny=["0.0.0.0/0"])
         self.admitted(access, "192.0.2.1", *["192.0.2.1"] * 5)
         self.admitted(access, *[f"10.0.{number}.1" for number in range(100)])

@@ -103,7 +103,9 @@ class ReaderOptionsTests(SynchronousTestCase):
         How many there may be, and come.
         """
         access = self.make("--max-per-address", "3", "--rate", "20/1.5").access
-        self.assertEqual((access._maxPerAddress, access._rate), (3, (20, 1.5)))
+        tokens = access._tokens
+        self.assertEqual(access._maxPerAddress, 3)
+        self.assertEqual((tokens._rate, tokens._burst), (20 / 1.5, 20))
 
     def test_proxies(self) -> None:
         """

@@ -9,24 +9,17 @@ address, and are always let in.
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Union
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
 
 from fastpoetry.clock import maybeGlobalReactor
-
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-
-# How many bits of an address say which network it is of.
-PREFIXES = {4: 24, 6: 56}
-
-# How many networks are remembered; those that came last.
-MAX_NETWORKS = 10_000
+from fastpoetry.listening import nets
+from fastpoetry.listening.nets import Address, Network, TokenBuckets, networkOf
 
 # The log says who was refused every so many seconds, in so many lines at the most.
 REPORT = 60.0
@@ -43,12 +36,6 @@ def addressOf(peer: IAddress) -> Address | None:
         return None
     found = ipaddress.ip_address(host)
     return getattr(found, "ipv4_mapped", None) or found
-
-
-def _networkOf(address: Address) -> str:
-    # As text it takes less memory.
-    prefix = PREFIXES[address.version]
-    return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
 class Access:
@@ -90,11 +77,12 @@ class Access:
         rules += [(ipaddress.ip_network(one), False) for one in deny]
         self._rules = sorted(rules, key=lambda rule: (-rule[0].prefixlen, rule[1]))
         self._maxPerAddress = maxPerAddress
-        self._rate = rate
+        self._tokens: TokenBuckets | None = None
+        if rate is not None:
+            count, seconds = rate
+            self._tokens = TokenBuckets(count / seconds, count)
         self._reactor = maybeGlobalReactor(reactor)
         self._connections: Counter[str] = Counter()
-        # For each how many it may begin at once, as of when.
-        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._unreported: Counter[str] = Counter()
 
     def admit(self, transport: Any) -> bool:
@@ -107,8 +95,8 @@ class Access:
         address = addressOf(transport.getPeer())
         if address is None:
             return True
-        network = _networkOf(address)
-        if not (self._isAllowed(address) and self._mayBegin(network)):
+        network = networkOf(address)
+        if not (self.isAllowed(address) and self._mayBegin(network)):
             self.refuse(address)
             return False
         if self._maxPerAddress is not None:
@@ -120,9 +108,9 @@ class Access:
         """
         Count somebody who is refused, and have the log say so, sooner or later.
         """
-        network = _networkOf(address)
+        network = networkOf(address)
         isKnown = network in self._unreported
-        hasRoom = isKnown or len(self._unreported) < MAX_NETWORKS
+        hasRoom = isKnown or len(self._unreported) < nets.MAX_REMEMBERED
         self._unreported[network if hasRoom else OTHERS] += 1
         self.refused += 1
         if self._report is None:
@@ -137,7 +125,10 @@ class Access:
             self._report = None
         self._logRefused()
 
-    def _isAllowed(self, address: Address) -> bool:
+    def isAllowed(self, address: Address) -> bool:
+        """
+        @return: whether the rules let an address read.
+        """
         for network, isAllowed in self._rules:
             if address in network:
                 return isAllowed
@@ -147,17 +138,9 @@ class Access:
         most = self._maxPerAddress
         if most is not None and self._connections[network] >= most:
             return False
-        if self._rate is None:
-            return True
-        count, seconds = self._rate
-        now = self._reactor.seconds()
-        tokens, since = self._tokens.pop(network, (float(count), now))
-        tokens = min(count, tokens + (now - since) * count / seconds)
-        mayBegin: bool = tokens >= 1
-        self._tokens[network] = tokens - mayBegin, now
-        if len(self._tokens) > MAX_NETWORKS:
-            self._tokens.popitem(last=False)
-        return mayBegin
+        return self._tokens is None or self._tokens.take(
+            network, self._reactor.seconds()
+        )
 
     def _leave(self, network: str) -> None:
         self._connections[network] -= 1

@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.deadline import Deadline
-from fastpoetry.listening.access import Access, Address, Network, addressOf
+from fastpoetry.listening.access import Access, addressOf
+from fastpoetry.listening.nets import Address, Network
 from fastpoetry.text import peerName
 
 # A proxy says its header at once; this is time for a segment that was lost.
