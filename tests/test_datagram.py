@@ -17,7 +17,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.doors.datagram import PoetryDatagramProtocol, headOf
+from fastpoetry.doors.limits import Limits
 from fastpoetry.listening import nets
+from fastpoetry.listening.access import Access
 from tests.support import StaticSource
 
 POEM = b"one\ntwo\nthree\n"
@@ -169,14 +171,25 @@ class AnswerTests(SynchronousTestCase):
                 ([], {"no room": 1}), self.ask(poem, question, address), address
             )
 
+    def test_access(self) -> None:
+        """
+        Who may not read is not answered, also if trusted.
+        """
+        access = Access(deny=["192.0.2.0/24", "127.0.0.0/8"], reactor=self.clock)
+        for address, count in [(HOME, 0), (WORLD, 0), (("192.0.3.1", 40000), 1)]:
+            limits = Limits(access=access)
+            sent, counts = self.ask(POEM, b"x" * 100, address, limits=limits)
+            self.assertEqual(count, len(sent))
+            self.assertEqual({"answered" if count else "denied": 1}, counts)
+
     def test_trust(self) -> None:
         """
         Whom to trust is an argument, in place of this machine.
         """
         trusted = ["192.0.2.0/24"]
-        sent, _ = self.ask(POEM, b"", WORLD, trusted=trusted)
+        sent, _ = self.ask(POEM, b"", WORLD, limits=Limits(trusted))
         self.assertEqual([(POEM, WORLD)], sent)
-        sent, _ = self.ask(POEM, b"", HOME, trusted=trusted)
+        sent, _ = self.ask(POEM, b"", HOME, limits=Limits(trusted))
         self.assertEqual([], sent)
 
     def test_lowPort(self) -> None:

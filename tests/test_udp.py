@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from twisted.python import usage
@@ -117,6 +117,15 @@ class UDPOptionsTests(SynchronousTestCase):
             [ip_network("192.0.2.0/24"), ip_network("::1")],
             server.args[1].limits.trusted,
         )
+
+    def test_access(self) -> None:
+        """
+        Who may not read by TCP may not by UDP.
+        """
+        ((server,),) = self.make("--udp", "17", "--deny", "192.0.2.0/24")
+        access = server.args[1].limits._access
+        self.assertFalse(access.isAllowed(ip_address("192.0.2.1")))
+        self.assertTrue(access.isAllowed(ip_address("192.0.3.1")))
 
     def test_refused(self) -> None:
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
-from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.commands.udp import UDPOptions
 from fastpoetry.daemon import DaemonService
 from fastpoetry.error import FastPoetryError
@@ -15,7 +14,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.service import PoetryService, openPoem
 
 
-class Options(UDPOptions, ListenerOptions):
+class Options(UDPOptions):
     """
     The options of C{twistd fastpoetry}.
 

@@ -9,12 +9,13 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
+from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.commands.values import network
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IPoetrySource
 
 
-class UDPOptions(usage.Options):
+class UDPOptions(ListenerOptions):
     """
     Where datagrams are answered, and to whom in full.
     """
@@ -88,11 +89,11 @@ class UDPOptions(usage.Options):
             PoetryDatagramProtocol,
             PoetryDatagramServer,
         )
-        from fastpoetry.doors.limits import LOOPBACK
+        from fastpoetry.doors.limits import LOOPBACK, Limits
 
-        return [
-            PoetryDatagramServer(
-                port, PoetryDatagramProtocol(source, self._trusted or LOOPBACK), host
-            )
-            for host, port in addresses
-        ]
+        servers: list[IService] = []
+        for host, port in addresses:
+            limits = Limits(self._trusted or LOOPBACK, self.filters().get("access"))
+            protocol = PoetryDatagramProtocol(source, limits)
+            servers.append(PoetryDatagramServer(port, protocol, host))
+        return servers

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,10 +19,9 @@ from twisted.internet.udp import Port
 from twisted.logger import Logger
 
 from fastpoetry.clock import maybeGlobalReactor
-from fastpoetry.doors.limits import LOOPBACK, MAX_ANSWER, MAX_RATIO, Limits
+from fastpoetry.doors.limits import MAX_ANSWER, MAX_RATIO, Limits
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.listening.nets import Network
 from fastpoetry.text import explain, peerName, printable
 
 # How much is read of a question: longer ones do not get more.
@@ -64,21 +62,18 @@ class PoetryDatagramProtocol(DatagramProtocol):
     def __init__(
         self,
         source: IPoetrySource,
-        trusted: Iterable[str | Network] = LOOPBACK,
+        limits: Limits | None = None,
         reactor: Any = None,
     ) -> None:
         """
         @param source: what has the poem.
 
-        @param trusted: the networks that get as much of it however short the question
-            is.
+        @param limits: whom it answers, and with how much; each protocol has its own.
 
         @param reactor: by default the global one.
-
-        @raise ValueError: when one of them is no network.
         """
         self.source = source
-        self.limits = Limits(trusted)
+        self.limits = limits or Limits()
         self.reactor: Any = maybeGlobalReactor(reactor)
         self.counts: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()

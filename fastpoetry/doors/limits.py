@@ -41,14 +41,20 @@ class Limits:
     Decides who is answered.  What it remembers of senders is bounded.
     """
 
-    def __init__(self, trusted: Iterable[str | Network] = LOOPBACK) -> None:
+    def __init__(
+        self, trusted: Iterable[str | Network] = LOOPBACK, access: Any = None
+    ) -> None:
         """
         @param trusted: the networks that get up to L{MAX_ANSWER} bytes however short
             the question is.
 
+        @param access: an L{Access <fastpoetry.listening.access.Access>} whose rules say
+            who may read; by default everybody.
+
         @raise ValueError: when one of them is no network.
         """
         self.trusted = [ip_network(one) for one in trusted]
+        self._access = access
         self._questions: Recent[Any, tuple[int, float]] = Recent()
         self._networks = TokenBuckets(NETWORK_RATE, NETWORK_BURST)
         self._all = TokenBuckets(RATE, BURST)
@@ -71,6 +77,8 @@ class Limits:
         host = ip_address(sender[0])
         isTrusted = any(host in one for one in self.trusted)
         room = MAX_ANSWER if isTrusted else min(MAX_ANSWER, MAX_RATIO * size)
+        if self._access is not None and not self._access.isAllowed(host):
+            return room, "denied"
         if sender[1] < FIRST_CLIENT_PORT:
             return room, "low port"
         if self._isTooOften(sender[:2], now):
