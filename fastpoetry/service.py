@@ -38,6 +38,19 @@ def openPoem(path: str) -> FileIO:
         raise PoemError(f"Not the name of a file: {path!r}") from error
 
 
+def readPoem(path: str) -> bytes:
+    """
+    Read a poem.
+
+    @raise PoemError: when it cannot be read.
+    """
+    with openPoem(path) as file:
+        try:
+            return readAll(file)
+        except OSError as error:
+            raise PoemError(f"{error.strerror}: {path}") from error
+
+
 @implementer(IPoetrySource, IReloadable)
 class PoetryService(Service):
     """
@@ -72,7 +85,7 @@ class PoetryService(Service):
 
         @raise PoemError: when it cannot be read.
         """
-        self._changeOver(self._read())
+        self._changeOver(readPoem(self.path))
         super().startService()
 
     def stopService(self) -> None:
@@ -102,7 +115,7 @@ class PoetryService(Service):
         @see: L{IReloadable.reload}
         """
         try:
-            self._reading = callInThread(self.reactor, self._read)
+            self._reading = callInThread(self.reactor, readPoem, self.path)
             poem = yield self._reading
         except CancelledError:
             pass
@@ -115,13 +128,6 @@ class PoetryService(Service):
             )
         else:
             self._changeOver(poem)
-
-    def _read(self) -> bytes:
-        with openPoem(self.path) as file:
-            try:
-                return readAll(file)
-            except OSError as error:
-                raise PoemError(f"{error.strerror}: {self.path}") from error
 
     def _changeOver(self, poem: bytes) -> None:
         self.poem = poem

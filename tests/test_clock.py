@@ -4,29 +4,26 @@ Tests of L{fastpoetry.clock}.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from typing import Any
 
 from twisted.internet import reactor as globalReactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from fastpoetry.anthology import Anthology
 from fastpoetry.client import getPoetry
 from fastpoetry.clock import maybeGlobalReactor, steadySeconds
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
 from fastpoetry.server import PoetryServer
+from fastpoetry.service import PoetryService
 from fastpoetry.transform import TransformFactory, TransformService
-from tests.processes import ROOT, Ground, fetch, findCommand
+from tests.processes import Ground, fetch
 from tests.support import Reactor, StaticSource
+from tests.wallclock import WallClock
 
 HOUR = 3600.0
-
-# A preload library that moves the wall clock of one process by as many seconds as a
-# file says.
-SHIM = ROOT / "tests" / "wallclock.c"
 
 
 class SteadySecondsTests(SynchronousTestCase):
@@ -83,6 +80,8 @@ class SteadySecondsTests(SynchronousTestCase):
             lambda: PoetryServer("tcp:0", PoetryFactory(source, reactor=Reactor())),
             DaemonService,
             lambda: ProxyService("localhost:1"),
+            lambda: PoetryService("poem"),
+            lambda: Anthology("poems"),
             lambda: TransformFactory(TransformService()),
         ):
             self.patch(globalReactor, "seconds", time.time)
@@ -98,25 +97,10 @@ class WallClockTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Compile the shim.
+        Make a clock.
         """
         self.ground = Ground(self.addCleanup, b"poem\n" * 2000)
-        library = self.ground.path / "wallclock.so"
-        compiler = findCommand("cc")
-        command = [compiler, "-shared", "-fPIC", "-o", str(library), str(SHIM), "-ldl"]
-        subprocess.run(command, check=True)
-        self.setClock(0.0)
-        self.environment = {
-            "LD_PRELOAD": str(library),
-            "WALLCLOCK_FILE": str(self.ground.path / "offset"),
-        }
-
-    def setClock(self, seconds: float) -> None:
-        """
-        Set the wall clock of the daemon by so much from the true one.
-        """
-        new = self.ground.write("offset.new", b"%d" % seconds)
-        shutil.move(new, self.ground.path / "offset")
+        self.clock = WallClock(self.ground)
 
     def serve(self, reactor: str) -> None:
         """
@@ -128,11 +112,11 @@ class WallClockTests(SynchronousTestCase):
             "fastpoetry --poem poem.txt --port 0 --max-connections 3 --timeout 1000",
             log=f"{reactor}.log",
             pidfile=f"{reactor}.pid",
-            environment=self.environment,
+            environment=self.clock.environment,
         )
         (port,) = server.ports
         for offset in (0.0, -HOUR, HOUR, 0.0):
-            self.setClock(offset)
+            self.clock.set(offset)
             for _ in range(10):
                 self.assertEqual(len(fetch(port)), 10_000)
         server.waitForLog("127.0.0.1:", 40)
