@@ -25,6 +25,7 @@ setup(
             "coverage",
             "hypothesis",
             "setuptools>=61",
+            "tzdata",
             "wheel",
         ],
         "bench": ["twisted[tls]", "matplotlib", "uvloop"],

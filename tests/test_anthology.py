@@ -244,7 +244,7 @@ class AnthologyTests(SynchronousTestCase):
         """
         A poem that is there twice is one.
         """
-        self.write(b"one\n%\ntwo\n%\none\n")
+        self.write(b"one\n%\none\n%\ntwo\n")
         self.service.startService()
         self.assertEqual(
             [b"one\n", b"two\n", b"one\n"], [self.service.getPoem() for _ in range(3)]

@@ -47,7 +47,7 @@ class Options(UDPOptions):
     @ivar deployments: each poem with the endpoint descriptions that it is served
         on, once the options are parsed.
 
-    @ivar choice: which poem of an L{Anthology} a reader gets, once the options are
+    @ivar choice: which poem of an anthology a reader gets, once the options are
         parsed; L{None} when each C{--poem} is one poem.
     """
 
