@@ -43,7 +43,7 @@ setup(
         "fastpoetry.listening",
         "twisted.plugins",
     ],
-    package_data={"fastpoetry": ["py.typed"]},
+    package_data={"fastpoetry": ["py.typed"], "fastpoetry.doors": ["page.html"]},
     entry_points={
         "console_scripts": ["get-poetry = fastpoetry.commands.getpoetry:run"]
     },

@@ -4,9 +4,14 @@ What the parts of this package know of one another.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from zope.interface import Interface
+
+# A name, labels, and a value.
+Figure = tuple[str, dict[str, str], float]
 
 
 class IPoetrySource(Interface):
@@ -76,6 +81,18 @@ class IHasReaders(Interface):
     def checkReaders() -> None:
         """
         See what has become of all readers by now, and have the log say so.
+        """
+
+
+class IHasFigures(Interface):
+    """
+    Something that counts what it does.
+    """
+
+    def figures() -> Iterable[Figure]:
+        """
+        Give the figures as they are now; the names are those of
+        L{fastpoetry.figures.FIGURES}.
         """
 
 

@@ -4,7 +4,7 @@ The service that listens.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,13 @@ from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
+from fastpoetry.interfaces import (
+    Figure,
+    IAbortable,
+    IHasFigures,
+    IHasReaders,
+    IReloadable,
+)
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.listening.unixsocket import UNIXPort
@@ -56,7 +62,7 @@ def _hostAndPort(address: Any) -> tuple[str, int] | None:
     return host and (host.removeprefix("::ffff:"), address.port)
 
 
-@implementer(IAbortable, IHasReaders, IReloadable)
+@implementer(IAbortable, IHasFigures, IHasReaders, IReloadable)
 class PoetryServer(Service):
     """
     Listens on one endpoint, and when it stops, lets the readers in flight have
@@ -120,6 +126,20 @@ class PoetryServer(Service):
         How many readers there are now.
         """
         return 0 if self._acceptor is None else len(self._acceptor.connections)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        labels = {"listener": self.description}
+        yield "fastpoetry_readers", labels, self.readers
+        if self._acceptor is not None:
+            yield "fastpoetry_readers_limit", labels, self._acceptor.limit
+        if IHasFigures.providedBy(self.factory):
+            poem = getattr(getattr(self.factory, "source", None), "path", None)
+            more = labels if poem is None else {**labels, "poem": poem}
+            for name, others, value in self.factory.figures():
+                yield name, {**more, **others}, value
 
     def hasReader(
         self, source: object, here: IAddress | None, there: IAddress | None
@@ -334,7 +354,7 @@ class PoetryServer(Service):
         """
         if self._acceptor is not None:
             self._abortReaders(self._acceptor.connections)
-        if isinstance(self.port, UNIXPort):
+        if self.running and isinstance(self.port, UNIXPort):
             self._closePort()
 
     def _closePort(self) -> None:

@@ -5,7 +5,7 @@ The service that has the poem.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from io import FileIO
 from typing import Any
 
@@ -17,7 +17,7 @@ from zope.interface import implementer
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import PoemError
 from fastpoetry.files import openRegular, readAll
-from fastpoetry.interfaces import IPoetrySource, IReloadable
+from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource, IReloadable
 from fastpoetry.text import printable
 from fastpoetry.threads import callInThread
 
@@ -51,7 +51,7 @@ def readPoem(path: str) -> bytes:
             raise PoemError(f"{error.strerror}: {path}") from error
 
 
-@implementer(IPoetrySource, IReloadable)
+@implementer(IHasFigures, IPoetrySource, IReloadable)
 class PoetryService(Service):
     """
     Reads a poem from a file when it starts, and holds it as one L{bytes} for
@@ -105,6 +105,13 @@ class PoetryService(Service):
         if self.poem is None:
             raise PoemError(f"Not loaded yet: {self.path}")
         return self.poem
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        if self.poem is not None:
+            yield "fastpoetry_poem_bytes", {"poem": self.path}, len(self.poem)
 
     @inlineCallbacks
     def reload(self) -> Generator[Deferred[bytes], bytes, None]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 from twisted.application.app import ServerOptions
 from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.python import usage
 
 from fastpoetry import __version__
 from fastpoetry.commands.readers import ReaderOptions
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.commands.values import count, seconds, timeout
-from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.daemon import raiseDescriptorLimit
 from fastpoetry.description import portNumber
 from fastpoetry.error import FastPoetryError
@@ -45,6 +45,19 @@ def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
             raise usage.UsageError(f"--{option} is {error}") from error
 
     return coerce
+
+
+def checkEndpoint(description: str) -> None:
+    """
+    @raise usage.UsageError: when the text describes no endpoint of a server.
+    """
+    # To parse it is to check it; a port opens only when a service starts.
+    from twisted.internet import reactor
+
+    try:
+        parseEndpoint(reactor, description)
+    except FastPoetryError as error:
+        raise usage.UsageError(str(error)) from error
 
 
 class ListenerOptions(ReaderOptions):
@@ -190,20 +203,19 @@ class ListenerOptions(ReaderOptions):
                 f"tcp:{one}:interface={quoteStringArgument(interface)}"
                 for interface in interfaces
             ]
-        # To parse it is to check it; a port opens only when a service starts.
-        from twisted.internet import reactor
-
-        try:
-            parseEndpoint(reactor, one)
-        except FastPoetryError as error:
-            raise usage.UsageError(str(error)) from error
+        checkEndpoint(one)
         return [one]
 
-    def makeServer(self, description: str, factory: DeliveryFactory) -> PoetryServer:
+    def makeServer(
+        self,
+        description: str,
+        factory: IProtocolFactory,
+        kind: type[PoetryServer] = PoetryServer,
+    ) -> PoetryServer:
         """
-        @return: the server for one of the L{descriptions}.
+        @return: the server for one endpoint, such as one of the L{descriptions}.
         """
-        return PoetryServer(
+        return kind(
             description,
             factory,
             maxConnections=self["max-connections"],

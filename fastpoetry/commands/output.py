@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Any, BinaryIO, TextIO
 
-from fastpoetry.commands.printable import shown
+from fastpoetry.printable import shown
 
 
 def writeAll(stream: BinaryIO, data: bytes) -> None:

@@ -9,14 +9,15 @@ from twisted.python import usage
 
 from fastpoetry.address import clientEndpoint
 from fastpoetry.client import MAX_LENGTH
-from fastpoetry.commands.options import ListenerOptions, named
+from fastpoetry.commands.options import named
 from fastpoetry.commands.values import count, seconds, timeout
+from fastpoetry.commands.web import WebOptions, addDoors
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
 
 
-class Options(ListenerOptions):
+class Options(WebOptions):
     """
     The options of C{twistd poetry-proxy}.
     """
@@ -103,4 +104,5 @@ def makeService(options: Options) -> IService:
     for description in options.descriptions:
         factory = PoetryFactory(source, timeout=options["timeout"])
         options.makeServer(description, factory).setServiceParent(services)
+    addDoors(options, services, [("poem", source)])
     return services

@@ -13,8 +13,10 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.commands.udp import UDPOptions
+from fastpoetry.commands.web import WebOptions, addDoors
 from fastpoetry.daemon import DaemonService
 from fastpoetry.error import FastPoetryError
+from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.service import PoetryService, openPoem
 
@@ -40,7 +42,7 @@ def timeZone(name: str) -> tzinfo:
         ) from error
 
 
-class Options(UDPOptions):
+class Options(WebOptions, UDPOptions):
     """
     The options of C{twistd fastpoetry}.
 
@@ -166,15 +168,18 @@ def makeService(options: Options) -> IService:
     """
     services = MultiService()
     DaemonService().setServiceParent(services)
+    sources: list[tuple[str, IPoetrySource]] = []
     for number, (poem, descriptions) in enumerate(options.deployments):
         deployment = MultiService()
         deployment.setServiceParent(services)
         source = options.makeSource(poem)
         source.setServiceParent(deployment)
+        sources.append((poem, source))
         for description in descriptions:
             title = poem if len(options.deployments) > 1 else ""
             factory = PoetryFactory(source, timeout=options["timeout"], title=title)
             options.makeServer(description, factory).setServiceParent(deployment)
         for server in options.makeUDPServers(number, source):
             server.setServiceParent(deployment)
+    addDoors(options, services, sources)
     return services

@@ -11,6 +11,7 @@ Whatever else happens leads to CLOSED by a reset.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, auto
 from math import inf
@@ -31,6 +32,7 @@ from zope.interface import implementer
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.connection.outcome import Counts, Outcome, bytesTaken
+from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.text import peerName, printable
 
 # Seconds between two sweeps: while a delivery that has begun waits for its first check,
@@ -334,6 +336,7 @@ class DeliveryProtocol(Protocol):
         return Outcome.FAILED
 
 
+@implementer(IHasFigures)
 class DeliveryFactory(Factory):
     """
     What all deliveries have in common, and one sweep that checks them all.
@@ -414,6 +417,17 @@ class DeliveryFactory(Factory):
         fresh, self._fresh = self._fresh, []
         self._older += fresh
         self.logBegun(fresh)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        counts = self.counts
+        yield "fastpoetry_sent_bytes_total", {}, counts.size
+        yield "fastpoetry_poems_total", {"outcome": "whole"}, counts.whole
+        for outcome in Outcome:
+            labels = {"outcome": outcome.name.lower()}
+            yield "fastpoetry_poems_total", labels, counts.cut[outcome]
 
     def stopFactory(self) -> None:
         """

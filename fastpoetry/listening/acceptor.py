@@ -181,9 +181,15 @@ class Acceptor:
         self._acceptors.remove(self)
         divideDescriptors(self._acceptors)
 
+    @property
+    def limit(self) -> int:
+        """
+        How many connections there may be at once.
+        """
+        return min(self._maxConnections or self.share, self.share)
+
     def _room(self) -> int:
-        limit = self.share if self._maxConnections is None else self._maxConnections
-        return min(limit, self.share) - len(self.connections)
+        return self.limit - len(self.connections)
 
     def resume(self) -> None:
         """

@@ -1,7 +1,7 @@
 """
-A poem, for a terminal: control characters are shown, and not obeyed.  Whoever serves a
-poem could set colours, the title and the clipboard with them, and whoever overrides the
-direction of a text has it read other than it is.
+A poem, for a terminal or a browser: control characters are shown, and not obeyed.
+Whoever serves a poem could set colours, the title and the clipboard with them, and
+whoever overrides the direction of a text has it read other than it is.
 """
 
 from __future__ import annotations

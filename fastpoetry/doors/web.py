@@ -1,0 +1,223 @@
+"""
+Poems for browsers: pages, and the bytes themselves.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.web.http import OK, SEE_OTHER, SERVICE_UNAVAILABLE
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from fastpoetry.doors.site import PIECE, POLICY, TEXT, send
+from fastpoetry.interfaces import IPoetrySource
+from fastpoetry.printable import shown
+from fastpoetry.text import peerName, printable
+
+# A longer poem has no page, and what is to be known of it is found out in a thread.
+MAX_PAGE = 2**20
+
+# Seconds after which it is worth asking again for a poem that is not there.
+RETRY_AFTER = 5
+
+PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+_STYLE = PAGE.partition("<style>")[2].partition("</style>")[0]
+_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+PAGE_POLICY = f"{POLICY}; style-src 'sha256-{_HASH}'"
+
+
+def _makePage(title: str, main: str, footer: str = "", attributes: str = "") -> bytes:
+    page = Template(PAGE).substitute(
+        title=escape(title), main=main, footer=footer, attributes=attributes
+    )
+    return page.encode()
+
+
+def _sendPage(request: Any, page: bytes, tag: str = "") -> int:
+    request.setHeader("Content-Security-Policy", PAGE_POLICY)
+    return send(request, page, "text/html; charset=utf-8", tag=tag)
+
+
+class Edition(NamedTuple):
+    """
+    What is made of the bytes of a poem.
+
+    @ivar data: the bytes.
+
+    @ivar kind: the type of their content.
+
+    @ivar tag: what tells them from any others.
+
+    @ivar page: the page; of a long poem there is none.
+    """
+
+    data: bytes
+    kind: str
+    tag: str
+    page: bytes
+
+
+class Poem:
+    """
+    A poem and its name in addresses.
+    """
+
+    _edition: Edition | None = None
+
+    def __init__(self, name: str, source: IPoetrySource) -> None:
+        self.name = name
+        self._source: Any = source
+        self._lock = DeferredLock()
+
+    async def load(self) -> Edition:
+        """
+        Ask for the poem.
+
+        @raise Exception: when there is none.
+        """
+        data: bytes = await maybeDeferred(self._source.getPoem)
+        if len(data) <= MAX_PAGE:
+            return self._edit(data)
+        return await self._lock.run(deferToThread, self._edit, data)
+
+    def _edit(self, data: bytes) -> Edition:
+        if self._edition is not None and self._edition.data is data:
+            return self._edition
+        kind = TEXT
+        pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+        try:
+            for _ in codecs.iterdecode(pieces, "utf-8"):
+                pass
+        except UnicodeDecodeError:
+            kind = "text/plain"  # the browser may guess
+        page = self._makePage(data) if len(data) <= MAX_PAGE else b""
+        tag = f'"{sha256(data).hexdigest()}"'
+        self._edition = edition = Edition(data, kind, tag, page)
+        return edition
+
+    def _makePage(self, data: bytes) -> bytes:
+        text = b"".join(shown(data, "utf-8")).decode().replace("\r\n", "\n")
+        lines = text.strip("\n").split("\n")
+        first, *others = (f'<span class="line">{escape(one)}\n</span>' for one in lines)
+        isTitle = lines[1:] and not lines[1].strip()
+        return _makePage(
+            lines[0].strip()[:100] or self.name,
+            f"<h1{' class=title' if isTitle else ''}>{first}</h1>{''.join(others)}",
+            f'<a href="/{quote(self.name)}.txt">plain text</a>',
+            ' lang="" dir="auto"',
+        )
+
+
+class PoemPage(Resource):
+    """
+    A poem as it is to be seen.
+    """
+
+    _log = Logger()
+
+    def __init__(self, poem: Poem, title: str) -> None:
+        """
+        @param title: what the log calls the poem, where there are several.
+        """
+        super().__init__()
+        self.poem = poem
+        self._title = title
+
+    def render_GET(self, request: Any) -> int:
+        """
+        Answer when there is a poem.
+        """
+        answer = Deferred.fromCoroutine(self._answer(request))
+        request.notifyFinish().addErrback(lambda _: answer.cancel())
+        answer.addErrback(request.processingFailed)
+        return NOT_DONE_YET
+
+    async def _answer(self, request: Any) -> None:
+        peer = peerName(request.client)
+        try:
+            edition = await self.poem.load()
+        except CancelledError:  # the client has left
+            return
+        except Exception as error:
+            self._log.error(
+                "no poem for {peer}: {reason}", peer=peer, reason=printable(str(error))
+            )
+            request.setHeader("Retry-After", str(RETRY_AFTER))
+            send(request, b"There is no poem now.\n", code=SERVICE_UNAVAILABLE)
+            return
+        self._send(request, edition)
+        if request.method == b"GET" and request.code == OK:
+            self._log.info(
+                "sending {size} bytes of poetry to {peer}{title}",
+                size=len(edition.data),
+                peer=peer,
+                title=self._title,
+            )
+
+    def _send(self, request: Any, edition: Edition) -> None:
+        if edition.page:
+            _sendPage(request, edition.page, edition.tag[:-1] + '-page"')
+        else:
+            request.setHeader("Location", f"/{quote(self.poem.name)}.txt")
+            send(request, b"", code=SEE_OTHER)
+
+
+class PoemText(PoemPage):
+    """
+    A poem as it is.
+    """
+
+    def _send(self, request: Any, edition: Edition) -> None:
+        send(request, edition.data, edition.kind, tag=edition.tag)
+
+
+class List(Resource):
+    """
+    The names of all poems.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        titles = {name: re.sub("[_-]+", " ", name) for name in names}
+        links = (
+            f'<li><a href="/{quote(name)}">{escape(title)}</a></li>'
+            for name, title in titles.items()
+        )
+        heading = '<h1 class="title">Poems</h1>'
+        self._page = _makePage("Poems", f"{heading}<ul>{''.join(links)}</ul>")
+
+    def render_GET(self, request: Any) -> int:
+        """
+        Show the names.
+        """
+        return _sendPage(request, self._page)
+
+
+def addPoems(root: Resource, sources: Mapping[str, IPoetrySource]) -> None:
+    """
+    Add pages.
+
+    @param root: what they are added to.
+
+    @param sources: the poems, by their names in addresses.
+    """
+    for name, source in sources.items():
+        poem = Poem(name, source)
+        title = f" from {name}" if len(sources) > 1 else ""
+        page = PoemPage(poem, title)
+        root.putChild(name.encode(), page)
+        root.putChild(f"{name}.txt".encode(), PoemText(poem, title))
+    root.putChild(b"", List(list(sources)) if len(sources) > 1 else page)

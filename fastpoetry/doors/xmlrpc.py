@@ -1,0 +1,89 @@
+"""
+Poems by XML-RPC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xmlrpc.client import Binary
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.xmlrpc import XMLRPC, Fault, NoSuchFunction, addIntrospection
+
+from fastpoetry.interfaces import IPoetrySource
+
+# A longer poem is not given: an answer is made as a whole.
+MAX_LENGTH = 2**20
+
+# Faults of ours.
+NO_POEM, TOO_LONG = 1, 2
+
+# What XML cannot have, or has otherwise: a carriage return.
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class PoemMethods(XMLRPC):
+    """
+    The methods.
+    """
+
+    def __init__(self, sources: Mapping[str, IPoetrySource]) -> None:
+        """
+        @param sources: the poems, by their names.
+        """
+        super().__init__()
+        self._sources = sources
+        addIntrospection(self)
+
+    def xmlrpc_getPoem(self, name: str = "") -> Deferred[Any]:
+        """
+        Give a poem: the one of that name, or the first.
+        """
+        source = self._sources.get(name or next(iter(self._sources)))
+        if source is None:
+            raise Fault(NO_POEM, "there is no poem of that name")
+        poem = maybeDeferred(source.getPoem)
+        return poem.addCallbacks(_asText, _asFault)
+
+    xmlrpc_getPoem.signature = [["string"], ["string", "string"]]  # type: ignore[attr-defined]
+
+    def lookupProcedure(self, procedurePath: Any) -> Any:
+        """
+        @see: L{XMLRPC.lookupProcedure}
+        """
+        if not isinstance(procedurePath, str):  # it was no call
+            raise NoSuchFunction(self.NOT_FOUND, "procedure not found")
+        return super().lookupProcedure(procedurePath)
+
+    def _ebRender(self, failure: Failure) -> Any:
+        # What a client has got wrong is not worth a traceback in the log.
+        if failure.check(TypeError):
+            return Fault(self.FAILURE, "wrong arguments")
+        return super()._ebRender(failure)
+
+
+def _asText(poem: bytes) -> str | Binary:
+    if len(poem) > MAX_LENGTH:
+        raise Fault(TOO_LONG, "the poem is too long")
+    try:
+        text = poem.decode()
+    except UnicodeDecodeError:
+        return Binary(poem)
+    return Binary(poem) if _NOT_XML.search(text) else text
+
+
+def _asFault(failure: Failure) -> None:
+    raise Fault(NO_POEM, "there is no poem now") from failure.value
+
+
+def addMethods(root: Resource, sources: Mapping[str, IPoetrySource]) -> None:
+    """
+    Add them at C{/RPC2}.
+
+    @see: L{PoemMethods}
+    """
+    root.putChild(b"RPC2", PoemMethods(sources))

@@ -1,0 +1,52 @@
+"""
+The figures of a process as text, in the format that Prometheus reads
+(U{version 0.0.4
+<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastpoetry.interfaces import IHasFigures
+from fastpoetry.text import printable
+
+# Each figure that there may be: its type, and what it is.
+FIGURES = {
+    "fastpoetry_http_responses_total": ("counter", "Answers, by their code."),
+    "fastpoetry_poem_bytes": ("gauge", "The length of the poem that is loaded."),
+    "fastpoetry_poems_total": ("counter", "Poems sent, by what became of each."),
+    "fastpoetry_readers": ("gauge", "Connections that are open."),
+    "fastpoetry_readers_limit": ("gauge", "How many connections may be open."),
+    "fastpoetry_sent_bytes_total": ("counter", "Bytes that readers have taken."),
+    "process_start_time_seconds": ("gauge", "When the process started, since 1970."),
+}
+
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+def exposition(services: Iterable[Any]) -> str:
+    """
+    @return: the figures of those services that have any, the same ones added up.
+    """
+    samples: dict[tuple[str, str], float] = {}
+    for service in services:
+        if IHasFigures.providedBy(service):
+            for name, labels, value in service.figures():
+                pairs = (
+                    f'{label}="{printable(text).translate(_ESCAPES)}"'
+                    for label, text in sorted(labels.items())
+                )
+                key = name, ",".join(pairs)
+                samples[key] = samples.get(key, 0) + value
+    lines = []
+    for name in sorted({name for name, _ in samples}):
+        kind, meaning = FIGURES[name]
+        lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
+        for (each, given), value in samples.items():
+            if each == name:
+                lines.append(
+                    f"{name}{{{given}}} {value}" if given else f"{name} {value}"
+                )
+    return "".join(f"{line}\n" for line in lines)
