@@ -237,6 +237,9 @@ class PretendedSocket:
     def fileno(self) -> int:
         return self._number
 
+    def getsockname(self) -> tuple[str, int]:
+        return "192.0.2.2", 80
+
     def setblocking(self, flag: bool) -> None:
         pass
 

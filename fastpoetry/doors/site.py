@@ -1,9 +1,9 @@
 """
 HTTP as twisted.web speaks it, with limits and an end.
 
-Of what Twisted does not document this leans on C{_handlingRequest} and C{_savedTimeOut}
-of L{http.HTTPChannel}, and on when it calls C{resetTimeout}, C{allHeadersReceived} and
-C{requestDone}; F{tests/test_site.py} holds each.
+Of what Twisted does not document this leans on C{_buffer}, C{_handlingRequest} and
+C{_savedTimeOut} of L{http.HTTPChannel}, and on when it calls C{resetTimeout},
+C{allHeadersReceived} and C{requestDone}; F{tests/test_site.py} holds each.
 """
 
 from __future__ import annotations
@@ -108,19 +108,21 @@ class Channel(http.HTTPChannel):
 
     def requestDone(self, request: http.Request) -> None:
         super().requestDone(request)
-        if self.isLast and not self._handlingRequest:
-            self.loseConnection()
+        if self.isLast:
+            self.endSoon()
 
     def endSoon(self) -> None:
         """
         Answer what has been asked, and nothing after it.
         """
         self.isLast = True
-        if not self._handlingRequest:
-            if self._savedTimeOut and not self.requests:  # it has been answered
-                self.loseConnection()
-            else:
-                self.setTimeout(LAST_TIMEOUT)
+        if self._handlingRequest:
+            return
+        isAsking = self._buffer or self.requests or not self._savedTimeOut
+        if isAsking:
+            self.setTimeout(LAST_TIMEOUT)
+        else:
+            self.loseConnection()
 
     def readConnectionLost(self) -> None:
         """

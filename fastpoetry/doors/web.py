@@ -15,7 +15,7 @@ from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.web.http import OK, SEE_OTHER, SERVICE_UNAVAILABLE
@@ -142,19 +142,20 @@ class PoemPage(Resource):
         """
         answer = Deferred.fromCoroutine(self._answer(request))
         request.notifyFinish().addErrback(lambda _: answer.cancel())
-        answer.addErrback(request.processingFailed)
+        # Which answers, and gives the failure back.
+        answer.addErrback(request.processingFailed).addErrback(lambda _: None)
         return NOT_DONE_YET
 
     async def _answer(self, request: Any) -> None:
         peer = peerName(request.client)
         try:
             edition = await self.poem.load()
-        except CancelledError:  # the client has left
-            return
         except Exception as error:
-            self._log.error(
-                "no poem for {peer}: {reason}", peer=peer, reason=printable(str(error))
-            )
+            if request.channel is not None:  # or the client has left
+                reason = printable(str(error))
+                self._log.error(
+                    "no poem for {peer}: {reason}", peer=peer, reason=reason
+                )
             request.setHeader("Retry-After", str(RETRY_AFTER))
             send(request, b"There is no poem now.\n", code=SERVICE_UNAVAILABLE)
             return
