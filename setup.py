@@ -24,6 +24,7 @@ setup(
             "build",
             "coverage",
             "hypothesis",
+            "prometheus-client",
             "setuptools>=61",
             "tzdata",
             "wheel",

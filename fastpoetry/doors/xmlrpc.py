@@ -39,11 +39,12 @@ class PoemMethods(XMLRPC):
         self._sources = sources
         addIntrospection(self)
 
-    def xmlrpc_getPoem(self, name: str = "") -> Deferred[Any]:
+    def xmlrpc_getPoem(self, name: str | None = None) -> Deferred[Any]:
         """
         Give a poem: the one of that name, or the first.
         """
-        source = self._sources.get(name or next(iter(self._sources)))
+        names = self._sources if name is None else [name]
+        source = self._sources.get(next(iter(names)))
         if source is None:
             raise Fault(NO_POEM, "there is no poem of that name")
         poem = maybeDeferred(source.getPoem)

@@ -1,0 +1,167 @@
+"""
+Tests of L{fastpoetry.doors.xmlrpc}, with Python's own client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xmlrpc.client import Binary, Fault, dumps, loads
+
+from hypothesis import given
+from hypothesis import strategies as some
+from twisted.internet.defer import Deferred, fail
+
+from fastpoetry.doors.xmlrpc import MAX_LENGTH, NO_POEM, TOO_LONG, addMethods
+from tests.processes import POEM
+from tests.support import StaticSource
+from tests.webclient import WebTestCase, parse
+
+
+class MethodsTests(WebTestCase):
+    """
+    Tests of the methods.
+    """
+
+    def setUp(self) -> None:
+        """
+        Serve two poems.
+        """
+        super().setUp()
+        self.first, self.second = StaticSource(POEM), StaticSource("zwölf\n".encode())
+        addMethods(self.root, {"first": self.first, "second": self.second})
+
+    def post(self, body: bytes) -> Any:
+        """
+        Say this.
+
+        @return: what is answered.
+        """
+        answer = self.ask("/RPC2", "POST", {"Content-Type": "text/xml"}, body)
+        self.assertEqual(answer.status, 200)
+        return loads(answer.body)[0][0]
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """
+        Call a method.
+        """
+        return self.post(dumps(arguments, name).encode())
+
+    def test_getPoem(self) -> None:
+        """
+        A poem is got by its name, or is the first.
+        """
+        self.assertEqual(self.call("getPoem"), POEM.decode())
+        self.assertEqual(self.call("getPoem", "first"), POEM.decode())
+        self.assertEqual(self.call("getPoem", "second"), "zwölf\n")
+
+    @given(
+        some.one_of(some.binary(), some.text().map(lambda text: text.encode("utf-8")))
+    )
+    def test_anyPoem(self, poem: bytes) -> None:
+        """
+        Whatever the poem, its bytes come as they are: as text where XML can have it.
+        """
+        self.first.poem = poem
+        found = self.call("getPoem")
+        data = found.data if isinstance(found, Binary) else found.encode()
+        self.assertEqual(data, poem)
+
+    def test_kinds(self) -> None:
+        """
+        What is no UTF-8, or no XML, comes as C{base64}.
+        """
+        for poem in (b"\xe9", b"\0", b"a\r\n", "\ufffe".encode()):
+            self.first.poem = poem
+            self.assertEqual(self.call("getPoem"), Binary(poem))
+        for poem in (b"", b" <&>]]>\t\n\x7f", "\U0010ffff\x85".encode()):
+            self.first.poem = poem
+            self.assertEqual(self.call("getPoem"), poem.decode())
+
+    def test_long(self) -> None:
+        """
+        A poem that is too long is a fault; one of that length is not.
+        """
+        self.first.poem = b"a" * MAX_LENGTH
+        self.assertEqual(self.call("getPoem"), self.first.poem.decode())
+        self.first.poem += b"a"
+        fault = self.assertRaises(Fault, self.call, "getPoem")
+        self.assertEqual(fault.faultCode, TOO_LONG)
+
+    def test_none(self) -> None:
+        """
+        A poem that there is not is a fault, be it by its name or for now.
+        """
+        for name, poem in (
+            ("third", POEM),
+            ("first", ValueError("secret")),
+            ("first", fail(ValueError("secret"))),
+        ):
+            self.first.poem = poem
+            fault = self.assertRaises(Fault, self.call, "getPoem", name)
+            self.assertEqual(fault.faultCode, NO_POEM)
+            self.assertNotIn("secret", fault.faultString)
+
+    def test_later(self) -> None:
+        """
+        A poem that is fetched is waited for, and for one who has left it costs nothing.
+        """
+        for leaves in (False, True):
+            poem: Deferred[bytes] = Deferred()
+            self.first.poem = poem
+            wire, body = self.connect(), dumps((), "getPoem").encode()
+            wire.say(b"POST /RPC2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body))
+            wire.say(body)
+            self.assertEqual(self.hear(wire), b"")
+            if leaves:
+                wire.reset()
+            poem.callback(POEM)
+            if not leaves:
+                answer: Any = parse(self.hear(wire))[0]
+                self.assertEqual(loads(answer.body)[0][0], POEM.decode())
+
+    def test_introspection(self) -> None:
+        """
+        The methods tell of themselves.
+        """
+        self.assertIn("getPoem", self.call("system.listMethods"))
+        self.assertIn("Give a poem", self.call("system.methodHelp", "getPoem"))
+        self.assertEqual(
+            self.call("system.methodSignature", "getPoem"),
+            [["string"], ["string", "string"]],
+        )
+
+    def test_mistakes(self) -> None:
+        """
+        What a client gets wrong is a fault, and costs the log no traceback.
+        """
+        for name, arguments in (
+            ("nosuch", ()),
+            ("nosuch.method", ()),
+            ("", ()),
+            ("getPoem", ("first", 2)),
+            ("getPoem", ([],)),
+            ("getPoem", ({},)),
+            ("getPoem", (3,)),
+            ("system.methodHelp", ()),
+            ("system.methodHelp", (3,)),
+        ):
+            self.assertRaises(Fault, self.call, name, *arguments)
+        for body in (b"no XML", dumps((1,), methodresponse=True).encode(), b"<a/>"):
+            self.assertRaises(Fault, self.post, body)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_bug(self) -> None:
+        """
+        An error of ours is a fault that says nothing, and the log has it.
+        """
+        self.root.children[b"RPC2"]._sources = None
+        fault = self.assertRaises(Fault, self.call, "getPoem", "first")
+        self.assertEqual(fault.faultString, "error")
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+    def test_methods(self) -> None:
+        """
+        It is only posted to.
+        """
+        answer = self.ask("/RPC2")
+        self.assertEqual((answer.status, answer.getheader("Allow")), (405, "POST"))
