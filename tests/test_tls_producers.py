@@ -117,6 +117,25 @@ class ProducerTests(ProtocolTests):
             self.assertTrue(client.hasEnd)
             self.assertEqual(wire.socket.seen, "clean")
 
+    def test_pausedOnce(self) -> None:
+        """
+        It is told once, however many records it has written, and again when it has gone
+        on; and so is the next one.
+        """
+        wire, client = self.register(True, [BIG, BIG])
+        self.protocol.transport.write(BIG)
+        self.assertEqual(self.producer.told, ["pause"])
+        self.assertEqual(self.hear(wire, client), 3 * BIG)
+        self.assertEqual(self.producer.told, ["pause", "resume"] * 3)
+        self.register(True, [])
+        transport = self.protocol.transport
+        transport.write(BIG)
+        transport.unregisterProducer()
+        other = Producer(transport, [])
+        transport.registerProducer(other, True)
+        transport.write(BIG)
+        self.assertEqual(other.told, ["pause"])
+
     def test_afterALongWrite(self) -> None:
         """
         What a producer writes comes after a long write that is on its way.

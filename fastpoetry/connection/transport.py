@@ -4,8 +4,9 @@ copies.  They know nothing of poems: any protocol runs on them.
 
 Of what Twisted does not document they lean on C{_tempDataBuffer}, C{_tempDataLen},
 C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting},
-C{_addressType} and C{SEND_LIMIT}, and of C{unix.Server} on C{_sendmsgQueue};
-F{tests/test_transport.py} holds each.
+C{_addressType}, C{_maybePauseProducer} and C{SEND_LIMIT}, and of C{unix.Server} on
+C{_sendmsgQueue}; F{tests/test_transport.py} and F{tests/test_tls_producers.py} hold
+each.
 """
 
 from __future__ import annotations
@@ -136,6 +137,17 @@ class Transport(tcp.Server):
         self.wants &= ~_OUT
         if not self.hasTurn:
             self.reactor.wait(self)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """@see: L{twisted.internet.interfaces.IConsumer.registerProducer}"""
+        self.producerPaused = False  # another may have been
+        super().registerProducer(producer, streaming)
+
+    def _maybePauseProducer(self) -> None:
+        # That of the base tells it at each write, and TLS writes record by record: a
+        # producer that counts would never go on.
+        if not self.producerPaused:
+            super()._maybePauseProducer()
 
     # What most connections do, one write and the end, as the base does it, in short.
 
