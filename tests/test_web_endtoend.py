@@ -30,7 +30,7 @@ from tests.processes import (
 )
 
 # More than all buffers on the way.
-BIG = bytes(range(256)) * 2**17  # 32 MiB
+BIG = bytes(range(256)) * 2**16  # 16 MiB
 
 
 class Client(http.client.HTTPConnection):
