@@ -261,6 +261,20 @@ class ChannelTests(SiteTestCase):
             self.assertCodes(self.hear(wire), 413)
             self.assertTrue(wire.gone)
 
+    def test_more(self) -> None:
+        """
+        What comes after the end was asked for is not heard: TLS may have more already.
+        """
+        for said in (
+            b"GET / HTTP/2\r\n",
+            b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked",
+        ):
+            wire = self.connect(0)
+            wire.say(said + b"\r\n\r\n")
+            wire.protocol.dataReceived(b"1\r\nb\r\n0\r\n\r\n" + GET % b"later")
+            self.assertEqual(self.later.requests, [])
+            wire.reset()
+
     def test_forms(self) -> None:
         """
         A form is but a body: it costs no error that it is none.
@@ -365,12 +379,16 @@ class StopTests(SiteTestCase):
         """
         Who has not asked yet, or is asking, may do so for a while, and is answered.
         """
-        for said in (b"", b"GET /sho"):
+        for said in (
+            *(b"", b"GET /sho", b"GET /short HTTP/1.1\r\n"),
+            *(GET % b"none" + b"GET /sho", GET % b"none" + b"GET /short HTTP/1.1\r\n"),
+        ):
             for asks in (True, False):
                 wire = self.begin(said)
+                self.hear(wire)
                 self.site.doStop()
                 if asks:
-                    wire.say((GET % b"short")[len(said) :])
+                    wire.say((GET % b"short")[len(said.rpartition(b"\r\n\r\n")[2]) :])
                     answer = self.hear(wire)
                     self.assertCodes(answer, 200)
                     self.assertIn(b"\r\nConnection: close\r\n", answer)
@@ -447,6 +465,8 @@ class SiteTests(SiteTestCase):
             answer, other = self.ask(path), self.ask(path, "HEAD")
             self.assertEqual(other.body, b"")
             self.assertEqual(other.getheaders(), answer.getheaders())
+        self.patch(site, "Sending", None)
+        self.assertEqual(self.ask("/long", "HEAD").status, 200)
 
     def test_tag(self) -> None:
         """

@@ -126,6 +126,18 @@ class PageTests(PagesTestCase):
             self.assertEqual(self.page(link).texts["main"], text)
             self.assertEqual(self.ask(f"{link}.txt").body, text[:-1].encode())
 
+    def test_names(self) -> None:
+        """
+        A name, too, is text.
+        """
+        self.serve(**{"a<b&amp;": b"", "c?d": b""})
+        page = self.page("/")
+        links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+        self.assertEqual(links, ["/a%3Cb%26amp%3B", "/c%3Fd"])
+        self.assertEqual(page.texts["ul"], "a<b&amp;c?d")
+        for link in links:
+            self.page(str(link))
+
     def test_untitled(self) -> None:
         """
         A first line that no empty one follows is a line as the others, though the

@@ -102,9 +102,9 @@ class Channel(http.HTTPChannel):
             self.requests[-1].requestHeaders.removeHeader("Content-Type")
             super().allHeadersReceived()
 
-    def rawDataReceived(self, data: bytes) -> None:
-        if not self.transport.disconnecting:
-            super().rawDataReceived(data)
+    def dataReceived(self, data: bytes) -> None:
+        if not self.transport.disconnecting:  # over TLS more may be there already
+            super().dataReceived(data)
 
     def requestDone(self, request: http.Request) -> None:
         super().requestDone(request)
@@ -133,7 +133,9 @@ class Channel(http.HTTPChannel):
             self.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        pass
+        """
+        Nothing here half-closes.
+        """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.channels.discard(self)
@@ -211,9 +213,8 @@ class Sending(NoRangeStaticProducer):
     bufferSize = PIECE
 
     def resumeProducing(self) -> None:
-        if self.request:
-            channel = self.request.channel
-            channel.setTimeout(channel.factory.timeout)
+        channel = self.request.channel
+        channel.setTimeout(channel.factory.timeout)
         super().resumeProducing()
 
 
