@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel, capturedLogs
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.doors import web
 from fastpoetry.doors.site import POLICY
 from fastpoetry.doors.web import MAX_PAGE, Poem, addPoems
 from fastpoetry.printable import shown
@@ -346,27 +348,44 @@ class SourceTests(PagesTestCase):
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
 
-class LongTests(TestCase):
+class LongTests(SynchronousTestCase):
     """
-    Tests of long poems, with threads.
+    Tests of long poems, with pretended threads.
     """
 
-    async def test_thread(self) -> None:
+    def test_thread(self) -> None:
         """
         What is to be known of a long poem is found out once, in a thread, however many
         ask, and it has no page.
         """
+        calls: list[Callable[[], None]] = []
+
+        def call(function: Any, *arguments: Any) -> Deferred[Any]:
+            result: Deferred[Any] = Deferred()
+            calls.append(lambda: result.callback(function(*arguments)))
+            return result
+
+        self.patch(web, "deferToThread", call)
         long = b"a" * MAX_PAGE + "é".encode()
         poem = Poem("long", StaticSource(long))
         first, second = (Deferred.fromCoroutine(poem.load()) for _ in range(2))
-        self.assertFalse(first.called)
-        edition = await first
+        for waits in (first, second):
+            self.assertNoResult(waits)
+            self.assertEqual(len(calls), 1)
+            calls.pop()()
+        edition = self.successResultOf(first)
+        self.assertIs(self.successResultOf(second), edition)
         self.assertIs(edition.data, long)
         self.assertEqual((edition.page, edition.kind[-5:]), (b"", "utf-8"))
         self.assertEqual(edition.tag, f'"{sha256(long).hexdigest()}"')
-        self.assertIs(await second, edition)
-        short = Poem("short", StaticSource(long[:MAX_PAGE]))
-        self.assertNotEqual((await short.load()).page, b"")
+
+    def test_notSoLong(self) -> None:
+        """
+        A shorter one needs none.
+        """
+        poem = Poem("short", StaticSource(b"a" * MAX_PAGE))
+        loaded = self.successResultOf(Deferred.fromCoroutine(poem.load()))
+        self.assertNotEqual(loaded.page, b"")
 
 
 class LongPageTests(PagesTestCase):
