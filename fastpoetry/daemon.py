@@ -10,6 +10,7 @@ import platform
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
@@ -19,12 +20,18 @@ from twisted.copyright import version as twistedVersion
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
-from zope.interface import Interface
+from zope.interface import Interface, implementer
 
 from fastpoetry import __version__
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError
-from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
+from fastpoetry.interfaces import (
+    Figure,
+    IAbortable,
+    IHasFigures,
+    IHasReaders,
+    IReloadable,
+)
 from fastpoetry.log import openStreams
 
 # As many as a daemon has with one port, its log and one reader.
@@ -94,6 +101,7 @@ def allServices(collection: Any) -> Iterator[IService]:
             yield from allServices(service)
 
 
+@implementer(IHasFigures)
 class DaemonService(Service):
     """
     Makes a good daemon of a process.  It stands first in the service collection
@@ -101,9 +109,9 @@ class DaemonService(Service):
 
       - SIGHUP reloads every L{IReloadable} service of the collection (one whose
         reload is under way, once more after that), SIGUSR1 does nothing where
-        C{twistd} has no log file to rotate, and SIGUSR2 nothing at all.  Each would
-        kill the process otherwise.  One that comes before the reactor runs has its
-        effect then.
+        C{twistd} has no log file to rotate, and SIGUSR2 logs the figures of all
+        services.  Each would kill the process otherwise.  One that comes before the
+        reactor runs has its effect then.
 
       - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
         the process at once.
@@ -131,6 +139,7 @@ class DaemonService(Service):
         openStreams()  # before a reactor takes their descriptors
         raiseDescriptorLimit()  # before the reactor is made, which needs some
         self.reactor: Any = maybeGlobalReactor(reactor)
+        self._madeAt = time.time()
         self._reloading: set[Any] = set()  # services
         self._again: set[Any] = set()  # those of them that are to be reloaded again
         # The first line of a log, which keeps what comes before it begins.
@@ -143,13 +152,11 @@ class DaemonService(Service):
         # As soon as there is a pid file, which twistd writes before any service
         # starts, somebody may send a signal.
         self._onSignal(signal.SIGHUP, self._reload)
-        for number, effect in [
-            (signal.SIGUSR1, "received SIGUSR1, but the log is not a file of twistd's"),
-            (signal.SIGUSR2, "received SIGUSR2, which does nothing"),
-        ]:
-            # A log that was made before has its own.
-            if signal.getsignal(number) == signal.SIG_DFL:
-                self._onSignal(number, self._log.info, effect)
+        self._onSignal(signal.SIGUSR2, self._logFigures)
+        # A log that was made before has its own.
+        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
+            effect = "received SIGUSR1, but the log is not a file of twistd's"
+            self._onSignal(signal.SIGUSR1, self._log.info, effect)
 
     def privilegedStartService(self) -> None:
         """
@@ -240,6 +247,21 @@ class DaemonService(Service):
         if service in self._again:
             self._again.remove(service)
             self._reloadOne(service)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        yield "process_start_time_seconds", {}, self._madeAt
+
+    def _logFigures(self) -> None:
+        # Not before somebody asks for them.
+        from fastpoetry.figures import exposition
+
+        self._log.info("received SIGUSR2, these are the figures")
+        for line in exposition(allServices(self.parent)).splitlines():
+            if not line.startswith("#"):
+                self._log.info("{figure}", figure=line)
 
     def _abort(self) -> None:
         self._log.warn("received a second signal, stopping at once")

@@ -32,7 +32,8 @@ from zope.interface.verify import verifyObject
 from fastpoetry import __version__, daemon
 from fastpoetry.daemon import LEAST_DESCRIPTORS, DaemonService, allServices
 from fastpoetry.error import PoemError
-from fastpoetry.interfaces import IAbortable, IHasReaders, IReloadable
+from fastpoetry.interfaces import IAbortable, IHasFigures, IHasReaders, IReloadable
+from fastpoetry.service import PoetryService
 from tests.support import Reactor, keepProcess
 
 
@@ -177,6 +178,28 @@ class DaemonServiceTests(SynchronousTestCase):
         self.assertEqual(frozen, [])
         self.reactor.run()
         self.assertEqual(frozen, [True])
+
+    def test_figures(self) -> None:
+        """
+        SIGUSR2 has the figures of all services in the log, among them when the process
+        was started.
+        """
+        verifyObject(IHasFigures, self.daemon)
+        self.daemon._madeAt = 12.5
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("poem")
+        poem = PoetryService(path)
+        poem.setServiceParent(self.recorders[1].parent)
+        self.parent.startService()
+        self.assertEqual(
+            self.receive(signal.SIGUSR2),
+            [
+                "received SIGUSR2, these are the figures",
+                f'fastpoetry_poem_bytes{{poem="{poem.path}"}} 4',
+                "process_start_time_seconds 12.5",
+            ],
+        )
 
     def test_allServices(self) -> None:
         """

@@ -5,7 +5,6 @@ Tests of L{fastpoetry.figures}, and of those who have figures.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
+from tests.processes import findCommand
 from tests.support import ListeningReactor, StaticSource
 
 READERS = "fastpoetry_readers"
@@ -125,9 +125,7 @@ class ExpositionTests(SynchronousTestCase):
         """
         Prometheus itself has nothing against all of them.
         """
-        promtool = shutil.which("promtool")
-        if promtool is None:
-            self.skipTest("promtool is not installed")
+        promtool = findCommand("promtool")
         text = exposition([Counting(*((name, {"a": HOSTILE}, 1) for name in FIGURES))])
         done = subprocess.run(
             [promtool, "check", "metrics"],

@@ -112,6 +112,7 @@ class PackagingTests(SynchronousTestCase):
         names = zipfile.ZipFile(wheel).namelist()
         code = sorted(name for name in names if name.endswith(".py"))
         self.assertEqual(code, [*MODULES, COPIED_PLUGIN])
+        self.assertIn("fastpoetry/doors/page.html", names)
         (archive,) = self.directory.glob("*.tar.gz")
         with tarfile.open(archive) as tar:
             names = [name.partition("/")[2] for name in tar.getnames()]

@@ -31,7 +31,7 @@ TAC = "-y fastpoetry.tac"
 EFFECTS = {
     signal.SIGHUP: "received SIGHUP, reloading",
     signal.SIGUSR1: "received SIGUSR1, but the log is not a file of twistd's",
-    signal.SIGUSR2: "received SIGUSR2, which does nothing",
+    signal.SIGUSR2: "received SIGUSR2, these are the figures",
 }
 
 

@@ -121,6 +121,8 @@ class PlainTests(WebTestCase):
         self.assertEqual(found["fastpoetry_readers_limit"], [9, 9, 9])
         self.assertEqual(found["fastpoetry_readers"], [0, 1, 1])
         self.assertEqual(self.client().get("/healthz").status, 404)
+        server.signal(signal.SIGUSR2)
+        server.waitForLog('fastpoetry_poem_bytes{poem="')
         self.assertIn("sending 2817 bytes of poetry to 127.0.0.1:", server.log)
         server.stop()
 

@@ -127,7 +127,15 @@ class WebOptionsTests(SynchronousTestCase):
         is the last, where a stop begins.
         """
         for arguments in ([], ["--http", HTTP]):
-            *others, server = self.make("--status", STATUS, *arguments)
+            *others, server = self.make(
+                *["--status", STATUS, "--timeout", "5", "--grace", "6"],
+                *["--max-connections", "7", "--reuse-port", *arguments],
+            )
+            self.assertEqual(
+                (server.grace, server.maxConnections, server.factory.timeout),
+                (6.0, 7, 5.0),
+            )
+            self.assertTrue(server.reusePort)
             self.assertIsInstance(server, StatusServer)
             self.assertEqual(server.description, STATUS)
             self.assertIsInstance(self.leaf(server.factory, "metrics"), Metrics)

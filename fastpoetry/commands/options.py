@@ -206,16 +206,11 @@ class ListenerOptions(ReaderOptions):
         checkEndpoint(one)
         return [one]
 
-    def makeServer(
-        self,
-        description: str,
-        factory: IProtocolFactory,
-        kind: type[PoetryServer] = PoetryServer,
-    ) -> PoetryServer:
+    def makeServer(self, description: str, factory: IProtocolFactory) -> PoetryServer:
         """
         @return: the server for one endpoint, such as one of the L{descriptions}.
         """
-        return kind(
+        return PoetryServer(
             description,
             factory,
             maxConnections=self["max-connections"],

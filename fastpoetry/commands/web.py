@@ -115,6 +115,13 @@ def addDoors(
     if options["status"] is not None:
         status = Resource()
         site = Site(status, options["timeout"])
-        server = options.makeServer(options["status"], site, StatusServer)
+        # Who may read is said of poems.
+        server = StatusServer(
+            options["status"],
+            site,
+            maxConnections=options["max-connections"],
+            grace=options["grace"],
+            reusePort=bool(options["reuse-port"]),
+        )
         server.setServiceParent(services)
     addStatus(status, services)
