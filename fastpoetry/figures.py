@@ -23,7 +23,8 @@ FIGURES = {
     "process_start_time_seconds": ("gauge", "When the process started, since 1970."),
 }
 
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+# In the value of a label; of the end of a line, the third, printable leaves nothing.
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\""})
 
 
 def exposition(services: Iterable[Any]) -> str:

@@ -105,7 +105,7 @@ class ExpositionTests(SynchronousTestCase):
         A label may be anything, and can be written.
         """
         text = exposition([Counting((READERS, {"b": HOSTILE, "a": ""}, 1))])
-        expected = HOSTILE.replace("\udce9", r"\xe9")
+        expected = HOSTILE.replace("\udce9", r"\xe9").replace("\n", "^J")
         labels = frozenset({("a", ""), ("b", expected)})
         self.assertEqual(samples(text), {(READERS, labels): 1})
         self.assertEqual(text.count("\n"), 3)

@@ -107,9 +107,9 @@ def addDoors(
         named = nameSources(sources)
         addPoems(root, named)
         if options["xmlrpc"]:
-            from fastpoetry.doors.xmlrpc import addMethods
+            from fastpoetry.doors.xmlrpc import PoemMethods
 
-            addMethods(root, named)
+            root.putChild(b"RPC2", PoemMethods(named))
         site = Site(root, options["timeout"])
         options.makeServer(options["http"], site).setServiceParent(services)
     if options["status"] is not None:

@@ -9,12 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 from xmlrpc.client import Binary
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
 from twisted.web.xmlrpc import XMLRPC, Fault, NoSuchFunction, addIntrospection
-
-from fastpoetry.interfaces import IPoetrySource
 
 # A longer poem is not given: an answer is made as a whole.
 MAX_LENGTH = 2**20
@@ -31,32 +28,39 @@ class PoemMethods(XMLRPC):
     The methods.
     """
 
-    def __init__(self, sources: Mapping[str, IPoetrySource]) -> None:
+    def __init__(self, sources: Mapping[str, Any]) -> None:
         """
-        @param sources: the poems, by their names.
+        @param sources: the poems, each an L{IPoetrySource
+            <fastpoetry.interfaces.IPoetrySource>}, by their names.
         """
         super().__init__()
         self._sources = sources
         addIntrospection(self)
 
-    def xmlrpc_getPoem(self, name: str | None = None) -> Deferred[Any]:
+    async def xmlrpc_getPoem(self, name: str | None = None) -> str | Binary:
         """
         Give a poem: the one of that name, or the first.
         """
-        names = self._sources if name is None else [name]
-        source = self._sources.get(next(iter(names)))
+        source = self._sources.get(next(iter(self._sources)) if name is None else name)
         if source is None:
             raise Fault(NO_POEM, "there is no poem of that name")
-        poem = maybeDeferred(source.getPoem)
-        return poem.addCallbacks(_asText, _asFault)
-
-    xmlrpc_getPoem.signature = [["string"], ["string", "string"]]  # type: ignore[attr-defined]
+        try:
+            poem: bytes = await maybeDeferred(source.getPoem)
+        except Exception as error:
+            raise Fault(NO_POEM, "there is no poem now") from error
+        if len(poem) > MAX_LENGTH:
+            raise Fault(TOO_LONG, "the poem is too long")
+        try:
+            text = poem.decode()
+        except UnicodeDecodeError:
+            return Binary(poem)
+        return Binary(poem) if _NOT_XML.search(text) else text
 
     def lookupProcedure(self, procedurePath: Any) -> Any:
         """
         @see: L{XMLRPC.lookupProcedure}
         """
-        if not isinstance(procedurePath, str):  # it was no call
+        if not isinstance(procedurePath, str):  # it may have been no call
             raise NoSuchFunction(self.NOT_FOUND, "procedure not found")
         return super().lookupProcedure(procedurePath)
 
@@ -65,26 +69,3 @@ class PoemMethods(XMLRPC):
         if failure.check(TypeError):
             return Fault(self.FAILURE, "wrong arguments")
         return super()._ebRender(failure)
-
-
-def _asText(poem: bytes) -> str | Binary:
-    if len(poem) > MAX_LENGTH:
-        raise Fault(TOO_LONG, "the poem is too long")
-    try:
-        text = poem.decode()
-    except UnicodeDecodeError:
-        return Binary(poem)
-    return Binary(poem) if _NOT_XML.search(text) else text
-
-
-def _asFault(failure: Failure) -> None:
-    raise Fault(NO_POEM, "there is no poem now") from failure.value
-
-
-def addMethods(root: Resource, sources: Mapping[str, IPoetrySource]) -> None:
-    """
-    Add them at C{/RPC2}.
-
-    @see: L{PoemMethods}
-    """
-    root.putChild(b"RPC2", PoemMethods(sources))
