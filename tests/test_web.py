@@ -283,6 +283,18 @@ class TextTests(PagesTestCase):
                     [f"sending {len(POEM)} bytes of poetry to 192.0.2.1:4321{title}"],
                 )
 
+    def test_quiet(self) -> None:
+        """
+        Nor of the health checks of proxies.
+        """
+        self.serve(poem=POEM)
+        wire = self.connect()
+        wire.protocol.isQuiet = True
+        with capturedLogs() as events:
+            wire.say(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertIn(b" 200 OK\r\n", self.hear(wire))
+        self.assertEqual(events, [])
+
 
 class SourceTests(PagesTestCase):
     """

@@ -154,6 +154,20 @@ class PlainTests(WebTestCase):
         self.assertTrue(readAll(reader).endswith(b"\r\n\r\n" + POEM))
         server.stop()
 
+    def test_proxied(self) -> None:
+        """
+        Behind a proxy the log has the reader's own address; the status has no proxy.
+        """
+        server = self.start("--proxy-protocol 127.0.0.1")
+        reader = connect(self.port)
+        reader.sendall(
+            b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 80\r\nGET /poem.txt HTTP/1.0\r\n\r\n"
+        )
+        self.assertTrue(readAll(reader).endswith(b"\r\n\r\n" + POEM))
+        self.assertIn("sending 2817 bytes of poetry to 192.0.2.7:4321", server.log)
+        self.assertEqual(self.client(self.status).get("/healthz").read(), b"ok\n")
+        server.stop()
+
     def test_slow(self) -> None:
         """
         A client that sends its request a byte at a time is let go, and the next one is

@@ -61,6 +61,8 @@ class Channel(http.HTTPChannel):
     on, and each part of an answer has its time to be taken.
 
     @ivar isLast: whether the connection ends when what was asked is answered.
+
+    @ivar isQuiet: whether the log says nothing of it, a health check of a proxy.
     """
 
     factory: Site
@@ -68,6 +70,7 @@ class Channel(http.HTTPChannel):
     maxHeaders = 100
     totalHeadersSize = 8 * 1024
     isLast = False
+    isQuiet = False
 
     def connectionMade(self) -> None:
         super().connectionMade()

@@ -147,7 +147,7 @@ class PoemPage(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Any) -> None:
-        peer = peerName(request.client)
+        peer, isQuiet = peerName(request.client), request.channel.isQuiet
         try:
             edition = await self.poem.load()
         except Exception as error:
@@ -160,7 +160,8 @@ class PoemPage(Resource):
             send(request, b"There is no poem now.\n", code=SERVICE_UNAVAILABLE)
             return
         self._send(request, edition)
-        if request.method == b"GET" and request.code == OK:
+        isSent = request.method == b"GET" and request.code == OK
+        if isSent and not isQuiet:
             self._log.info(
                 "sending {size} bytes of poetry to {peer}{title}",
                 size=len(edition.data),
