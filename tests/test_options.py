@@ -188,6 +188,15 @@ class ListenerOptionsTests(SynchronousTestCase):
         self.assertRaises(SystemExit, self.parse, "--version")
         self.assertEqual(stdout.getvalue(), f"fastpoetry version: {__version__}\n")
 
+    def test_help(self) -> None:
+        """
+        What the help says of an option has no indentation in it.
+        """
+        options = ListenerOptions()
+        for name in ("rate", "proxy-protocol"):
+            self.assertIn(" ", options.docs[name])
+            self.assertNotIn("  ", options.docs[name])
+
     def test_completion(self) -> None:
         """
         The shell can complete every option.

@@ -114,6 +114,10 @@ class ListenerOptions(ReaderOptions):
     def __init__(self) -> None:
         openStreams()  # before an endpoint is parsed, for which there is a reactor
         super().__init__()
+        # The help has the docstring of an opt_ method as it is indented.
+        self.docs = {
+            name: doc and " ".join(doc.split()) for name, doc in self.docs.items()
+        }
         self._given: list[int | str] = []
         self._interfaces: list[str] = []
         self.listeners: list[list[str]] = []
