@@ -46,7 +46,12 @@ setup(
     ],
     package_data={"fastpoetry": ["py.typed"], "fastpoetry.doors": ["page.html"]},
     entry_points={
-        "console_scripts": ["get-poetry = fastpoetry.commands.getpoetry:run"]
+        "console_scripts": [
+            "fastpoetry = fastpoetry.commands.main:fastpoetry",
+            "get-poetry = fastpoetry.commands.getpoetry:run",
+            "poetry-proxy = fastpoetry.commands.main:poetryProxy",
+            "poetry-transform = fastpoetry.commands.main:poetryTransform",
+        ]
     },
     include_package_data=False,
     zip_safe=False,

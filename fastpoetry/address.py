@@ -104,9 +104,16 @@ def clientEndpoint(
 
 def _parse(reactor: Any, text: str) -> IStreamClientEndpoint:
     kind, options = clientOptions(text)
+    endpoint: IStreamClientEndpoint
     try:
+        if kind == "tls" and options is not None:
+            # Twisted would look for it, as for tcp6: (fastpoetry.listening.endpoint).
+            from twisted.plugins.twisted_core import tlsClientEndpointParser as tls
+
+            endpoint = tls.parseStreamClient(reactor, **options)
+            return endpoint
         description = text if options is None else describe(kind, options)
-        endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
+        endpoint = clientFromString(reactor, description)
         return endpoint
     # Each plugin has errors of its own, and so have the files of TLS.
     except Exception as error:

@@ -78,6 +78,10 @@ def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
             raise ValueError(f"TLS is not installed: {error}") from error
 
         return TLSEndpoint(opener, **options)
+    if kind == "tcp6":
+        # Twisted would look for a plugin, and keep what it has found in a file beside
+        # its own, where an ordinary user cannot write.
+        kind, options = "tcp", {"interface": "::", **options}
     return _make(opener, describe(kind, options))
 
 

@@ -1,0 +1,7 @@
+"""
+C{python -m fastpoetry}.
+"""
+
+from fastpoetry.commands.main import fastpoetry
+
+fastpoetry()

@@ -1,0 +1,75 @@
+"""
+The commands that are C{twistd} with a plugin named, as real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import POEM, Ground, RefusalTestCase, fetch
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    Servers that are not started with C{twistd}.
+    """
+
+    def test_serve(self) -> None:
+        """
+        C{fastpoetry} and C{python -m fastpoetry} serve a poem in the foreground, and
+        leave no file.
+        """
+        for command in ("fastpoetry", "python -m fastpoetry"):
+            ground = Ground(self.addCleanup)
+            server = ground.foreground(f"{command} --port 0 --poem poem.txt")
+            (port,) = server.ports
+            self.assertEqual(fetch(port), POEM)
+            self.assertEqual({"poem.txt", "stdout"}, set(os.listdir(ground.path)))
+            self.assertEqual(server.stop(), -signal.SIGTERM)
+
+    def test_network(self) -> None:
+        """
+        So do C{poetry-proxy} and C{poetry-transform}.
+        """
+        origin = Ground(self.addCleanup)
+        (port,) = origin.foreground("fastpoetry -p 0 --poem poem.txt").ports
+        proxy = Ground(self.addCleanup).foreground(
+            f"poetry-proxy --port 0 --upstream {port}", ["listening on "]
+        )
+        self.assertEqual(fetch(proxy.ports[0]), POEM)
+        transform = Ground(self.addCleanup).foreground(
+            "poetry-transform --port 0", ["listening on "]
+        )
+        command = f"get-poetry --transform cummingsify {port} --transform-server"
+        status, poem = origin.run(f"{command} {transform.ports[0]}")
+        self.assertEqual((status, poem), (0, POEM.lower()))
+
+
+class RefusalTests(RefusalTestCase):
+    """
+    Commands that must not start.
+    """
+
+    def test_refused(self) -> None:
+        """
+        A mistake is one line and status 1, and what fails at the start a sentence in
+        the log.
+        """
+        ground = Ground(self.addCleanup)
+        for command in ("fastpoetry", "python -m fastpoetry"):
+            status, output = ground.run(f"{command} --poem nosuch")
+            sentence = "cannot read the poem: No such file or directory: nosuch"
+            self.assertEqual(
+                (status, output.decode()), (1, f"fastpoetry: {sentence}\n")
+            )
+        status, output = ground.run(f"fastpoetry --port {self.taken} --poem poem.txt")
+        self.assertEqual(status, 1)
+        said = re.findall("cannot start: .*", output.decode())
+        description = f"tcp:{self.taken}:interface=localhost"
+        self.assertEqual(said, [f"cannot start: Address already in use: {description}"])
+        self.assertNotIn("Traceback", output.decode())
+        self.assertEqual(os.listdir(ground.path), ["poem.txt"])
