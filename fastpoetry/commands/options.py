@@ -105,7 +105,7 @@ class ListenerOptions(ReaderOptions):
         },
         multiUse=["port", "endpoint", "iface"],
         optActions={
-            "iface": usage.CompleteHostnames(),
+            "iface": usage.CompleteHostnames(descr="address"),
             "endpoint": usage.Completer(descr="endpoint description"),
             "port": usage.Completer(descr="port number"),
         },

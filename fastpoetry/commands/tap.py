@@ -85,7 +85,7 @@ class Options(WebOptions, UDPOptions):
         descriptions={"seed": "text"},
         multiUse=["poem"],
         optActions={
-            "poem": usage.CompleteFiles("*.txt", descr="poem"),
+            "poem": usage.CompleteFiles("*.txt", descr="file"),
             "choose": usage.CompleteList(["daily", "each", "in-order"]),
             "timezone": usage.Completer(descr="time zone"),
         },
