@@ -4,6 +4,7 @@ Tests of what is packed and installed.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,18 @@ MODULES = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "fastpoetry").rglob("*.py")
 )
 TWISTD = "from twisted.scripts.twistd import run; run()"
+V = "--version"
+SHARED = [
+    *["share/man/man1/get-poetry.1", "share/man/man8/fastpoetry.8"],
+    *["share/man/man8/poetry-proxy.8", "share/man/man8/poetry-transform.8"],
+    *["share/zsh/site-functions/_fastpoetry", "share/zsh/site-functions/_get-poetry"],
+]
+
+# What a checkout has that is not of the project.
+FOREIGN = [
+    *[".*", "__pycache__", "_trial_temp*", "*.egg-info", "build", "dist", "venv"],
+    *["dropin.cache", "twistd.log*", "twistd.pid"],
+]
 
 # Something that only the copy has, so that no other installation is taken for it.
 COMMAND = "copied-poetry"
@@ -34,27 +47,33 @@ class PackagingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Copy the project, with another name for its plugin and command.
+        Copy the project, with a second plugin.
         """
         self.directory = Path(self.mktemp()).resolve()
         self.copy = self.directory / "copy"
-        self.copy.mkdir(parents=True)
-        for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md"):
-            shutil.copy(ROOT / name, self.copy)
-        for name in ("LICENSE", "NEWS.md", "fastpoetry.tac"):
-            shutil.copy(ROOT / name, self.copy)
-        for name in ("fastpoetry", "poetry", "twisted"):
-            ignored = shutil.ignore_patterns("__pycache__", "dropin.cache")
-            shutil.copytree(ROOT / name, self.copy / name, ignore=ignored)
-        plugin = (self.copy / PLUGIN).rename(self.copy / COPIED_PLUGIN)
-        text = plugin.read_text()
-        changed = text.replace('"fastpoetry",\n)', f'"{COMMAND}",\n)')
+        shutil.copytree(ROOT, self.copy, ignore=shutil.ignore_patterns(*FOREIGN))
+        self.writePlugin(COMMAND, COPIED_PLUGIN)
+
+    def writePlugin(self, command: str, path: str) -> None:
+        """
+        Write a plugin.
+
+        @param command: its name for C{twistd}.
+
+        @param path: its path in the copy.
+        """
+        text = (ROOT / PLUGIN).read_text()
+        changed = text.replace('"fastpoetry",\n)', f'"{command}",\n)')
         self.assertNotEqual(text, changed)
+        plugin = self.copy / path
+        plugin.parent.mkdir(parents=True, exist_ok=True)
         plugin.write_text(changed)
 
-    def run_(self, *command: str, cwd: Path | str = "/") -> str:
+    def run_(self, *command: str, cwd: Path | str = "/", **environment: str) -> str:
         """
         Run a command, which must succeed.
+
+        @param environment: what is added to it.
 
         @return: what it printed.
         """
@@ -65,7 +84,7 @@ class PackagingTests(SynchronousTestCase):
             stderr=subprocess.STDOUT,
             text=True,
             timeout=120,
-            env={"PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1"},
+            env={"PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1", **environment},
         )
         self.assertEqual(done.returncode, 0, done.stdout)
         return done.stdout
@@ -93,39 +112,127 @@ class PackagingTests(SynchronousTestCase):
             *["--no-deps", "--no-build-isolation", "--force-reinstall", *arguments],
         )
 
+    def build(self, place: str, **environment: str) -> tuple[Path, Path]:
+        """
+        Build without a network.
+
+        @param place: a new directory for the archives.
+
+        @return: the wheel and the source archive.
+        """
+        directory = self.directory / place
+        build = [sys.executable, "-m", "build", "--no-isolation", "--outdir"]
+        self.run_(*build, str(directory), str(self.copy), **environment)
+        (wheel,) = directory.glob("*.whl")
+        (archive,) = directory.glob("*.tar.gz")
+        return wheel, archive
+
     def assertListed(self, python: str, cwd: Path | str = "/") -> None:
         """
         Assert that C{twistd} lists the plugin.
         """
-        listing = self.run_(python, "-c", TWISTD, "--help", cwd=cwd)
-        self.assertIn(COMMAND, listing)
+        self.assertIn(COMMAND, self.listing(python, cwd))
+
+    def listing(self, python: str, cwd: Path | str = "/") -> str:
+        """
+        @return: what C{twistd} lists.
+        """
+        return self.run_(python, "-c", TWISTD, "--help", cwd=cwd)
 
     def test_archives(self) -> None:
         """
         A wheel has all modules and the plugin, and nothing that would replace
-        a part of Twisted; a source archive has what the wheel is built of, the
-        C{.tac} and the poems.
+        a part of Twisted, and the manual pages and completions; a source archive has
+        the whole project.
         """
-        build = [sys.executable, "-m", "build", "--no-isolation", "--outdir"]
-        self.run_(*build, str(self.directory), str(self.copy))
-        (wheel,) = self.directory.glob("*.whl")
+        wheel, archive = self.build("archives")
         names = zipfile.ZipFile(wheel).namelist()
         code = sorted(name for name in names if name.endswith(".py"))
-        self.assertEqual(code, [*MODULES, COPIED_PLUGIN])
         self.assertIn("fastpoetry/doors/page.html", names)
-        (archive,) = self.directory.glob("*.tar.gz")
+        self.assertEqual(code, sorted([*MODULES, PLUGIN, COPIED_PLUGIN]))
+        shared = [name.partition(".data/data/")[2] for name in names]
+        self.assertEqual(sorted(filter(None, shared)), sorted(SHARED))
         with tarfile.open(archive) as tar:
-            names = [name.partition("/")[2] for name in tar.getnames()]
-        for name in [*MODULES, COPIED_PLUGIN, "fastpoetry.tac", "poetry/ecstasy.txt"]:
-            self.assertIn(name, names)
+            packed = {name.partition("/")[2] for name in tar.getnames()}
+        files = [path for path in self.copy.rglob("*") if path.is_file()]
+        all_ = {str(path.relative_to(self.copy)) for path in files}
+        self.assertIn("tests/test_packaging.py", all_)
+        built = {name for name in all_ if name.startswith("fastpoetry.egg-info/")}
+        self.assertEqual(all_ - built - packed, set())
+
+    def test_reproducible(self) -> None:
+        """
+        Wheel and source archive have the same bytes each time, whatever the times of
+        the files are.
+        """
+        archives = []
+        for time in (1_500_000_000, 1_600_000_000):
+            for path in self.copy.rglob("*"):
+                os.utime(path, (time, time))
+            built = self.build(f"{time}", SOURCE_DATE_EPOCH="1700000000")
+            archives.append([path.read_bytes() for path in built])
+        self.assertTrue(archives[0] == archives[1])
+        with tarfile.open(built[1]) as tar:
+            members = tar.getmembers()
+        self.assertEqual({member.mtime for member in members}, {1_700_000_000})
+        self.assertEqual({member.uname for member in members}, {""})
 
     def test_installed(self) -> None:
         """
-        The plugin is found after C{pip install .}.
+        After C{pip install .} the plugin is found, and so are the commands, their
+        manual pages and completions.
         """
         python = self.makeEnvironment()
         self.install(python, str(self.copy))
         self.assertListed(python)
+        place = Path(python).parent.parent
+        self.assertIn("fastpoetry version: ", self.run_(python, "-m", "fastpoetry", V))
+        for command in ("fastpoetry", "poetry-proxy", "poetry-transform"):
+            text = self.run_(str(place / "bin" / command), V)
+            self.assertIn("fastpoetry version: ", text)
+        self.assertIn("get-poetry ", self.run_(str(place / "bin" / "get-poetry"), V))
+        for name in SHARED:
+            self.assertTrue((place / name).is_file(), name)
+
+    def test_cached(self) -> None:
+        """
+        What C{twistd} has found is kept when it has been run once, and not written
+        again by those who perhaps could not.
+        """
+        python = self.makeEnvironment()
+        self.install(python, str(self.copy))
+        self.assertListed(python)
+        (cache,) = Path(python).parent.parent.rglob("dropin.cache")
+        before = cache.stat()
+        self.assertListed(python)
+        self.assertEqual(cache.stat().st_ino, before.st_ino)
+
+    def test_upgraded(self) -> None:
+        """
+        A plugin that an older version had is gone with it, also when that version was
+        built in the same directory.
+        """
+        python = self.makeEnvironment()
+        self.writePlugin("older-poetry", "twisted/plugins/older_plugin.py")
+        self.install(python, str(self.copy))
+        self.assertIn("older-poetry", self.listing(python))
+        (self.copy / "twisted/plugins/older_plugin.py").unlink()
+        self.install(python, str(self.copy))
+        self.assertListed(python)
+        self.assertNotIn("older-poetry", self.listing(python))
+
+    def test_removed(self) -> None:
+        """
+        After C{pip uninstall} there is nothing left, and C{twistd} lists no plugin.
+        """
+        python = self.makeEnvironment()
+        self.install(python, str(self.copy))
+        self.assertListed(python)
+        pip = [sys.executable, "-m", "pip", "--python", python]
+        self.run_(*pip, "uninstall", "-q", "-y", "fastpoetry")
+        self.assertNotIn(COMMAND, self.listing(python))
+        files = Path(python).parent.parent.rglob("*poetry*")
+        self.assertEqual([str(path) for path in files], [])
 
     def test_editable(self) -> None:
         """
