@@ -61,9 +61,11 @@ def parseEndpoint(
 def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
     if not isinstance(description, str):
         raise ValueError("it is no text")
+    # Before it is asked whether this Twisted has such a kind.
+    refused = REFUSED.get(description.partition(":")[0].lower())
+    if refused is not None:
+        raise ValueError(refused)
     kind, options = serverOptions(description)
-    if kind in REFUSED:
-        raise ValueError(REFUSED[kind])
     if options is None:
         return _parsePlugin(opener, kind, description)
     if options.get("interface") == "":  # which would be all of them
