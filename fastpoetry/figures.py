@@ -14,11 +14,13 @@ from fastpoetry.text import printable
 
 # Each figure that there may be: its type, and what it is.
 FIGURES = {
+    "fastpoetry_datagrams_total": ("counter", "Questions by UDP, by their outcome."),
     "fastpoetry_http_responses_total": ("counter", "Answers, by their code."),
     "fastpoetry_poem_bytes": ("gauge", "The length of the poem that is loaded."),
     "fastpoetry_poems_total": ("counter", "Poems sent, by what became of each."),
     "fastpoetry_readers": ("gauge", "Connections that are open."),
     "fastpoetry_readers_limit": ("gauge", "How many connections may be open."),
+    "fastpoetry_readers_refused_total": ("counter", "Readers who may not read."),
     "fastpoetry_sent_bytes_total": ("counter", "Bytes that readers have taken."),
     "process_start_time_seconds": ("gauge", "When the process started, since 1970."),
 }
@@ -32,9 +34,13 @@ def exposition(services: Iterable[Any]) -> str:
     @return: the figures of those services that have any, the same ones added up.
     """
     samples: dict[tuple[str, str], float] = {}
-    for service in services:
-        if IHasFigures.providedBy(service):
-            for name, labels, value in service.figures():
+    # Servers may have in common who may read.
+    everybody = (
+        one for service in services for one in (service, getattr(service, "access", 0))
+    )
+    for one in dict.fromkeys(everybody):
+        if IHasFigures.providedBy(one):
+            for name, labels, value in one.figures():
                 pairs = (
                     f'{label}="{printable(text).translate(_ESCAPES)}"'
                     for label, text in sorted(labels.items())

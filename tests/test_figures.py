@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.outcome import Outcome
+from fastpoetry.doors.datagram import PoetryDatagramProtocol, PoetryDatagramServer
 from fastpoetry.doors.site import Site
 from fastpoetry.figures import FIGURES, exposition
 from fastpoetry.interfaces import Figure, IHasFigures
+from fastpoetry.listening.access import Access
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
@@ -26,6 +30,7 @@ from tests.support import ListeningReactor, StaticSource
 
 READERS = "fastpoetry_readers"
 LENGTH = "fastpoetry_poem_bytes"
+DATAGRAMS = "fastpoetry_datagrams_total"
 HOSTILE = 'a\\b"c\nd,{e}=\udce9é'
 
 
@@ -94,9 +99,9 @@ class ExpositionTests(SynchronousTestCase):
         """
         Figures that would have the same name are added up: a name may be there once.
         """
-        same = Counting((READERS, {"listener": "tcp:0"}, 2))
+        figure = READERS, {"listener": "tcp:0"}, 2
         self.assertEqual(
-            samples(exposition([same, same])),
+            samples(exposition([Counting(figure), Counting(figure)])),
             {(READERS, frozenset({("listener", "tcp:0")})): 4},
         )
 
@@ -192,6 +197,42 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(
             list(server.figures())[:3], [(READERS, labels, 0), limit, size]
         )
+
+    def test_refused(self) -> None:
+        """
+        What servers have in common counts once: how many may not read.
+        """
+        access = Access(reactor=Clock())
+        verifyObject(IHasFigures, access)
+        access.refuse(ip_address("192.0.2.1"))
+        servers = [
+            PoetryServer("tcp:0", object(), reactor=ListeningReactor(), access=one)
+            for one in (access, None, access)
+        ]
+        found = samples(exposition(servers))
+        self.assertEqual(found["fastpoetry_readers_refused_total", frozenset()], 1)
+
+    def test_datagrams(self) -> None:
+        """
+        A server of datagrams has what became of how many, with the listener and the
+        poem.
+        """
+        source: Any = StaticSource(b"poem")
+        for path in [{}, {"poem": "/poem"}]:
+            protocol = PoetryDatagramProtocol(source, reactor=Clock())
+            server = PoetryDatagramServer(17, protocol, "::1")
+            verifyObject(IHasFigures, server)
+            self.assertEqual(list(server.figures()), [])
+            protocol.counts.update({"answered": 2, "low port": 3})
+            labels = {"listener": "udp:17:interface=::1", **path}
+            self.assertEqual(
+                list(server.figures()),
+                [
+                    (DATAGRAMS, {**labels, "outcome": "answered"}, 2),
+                    (DATAGRAMS, {**labels, "outcome": "low_port"}, 3),
+                ],
+            )
+            source.path = "/poem"
 
     def test_others(self) -> None:
         """

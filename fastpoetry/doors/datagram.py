@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,11 +18,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.doors.limits import MAX_ANSWER, MAX_RATIO, Limits
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import IPoetrySource
+from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource
 from fastpoetry.text import explain, peerName, printable
 
 # How much is read of a question: longer ones do not get more.
@@ -192,12 +194,26 @@ def resolve(host: str) -> str:
     return found
 
 
+@implementer(IHasFigures)
 class PoetryDatagramServer(UDPServer):
     """
     Listens for datagrams on one address of this machine.  It is made with the number of
     the port (0 for one that the system chooses), a L{PoetryDatagramProtocol}, and the
     address, or a name of IPv4.
     """
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        number, protocol, host = self.args
+        labels = {"listener": f"udp:{number}:interface={host}"}
+        poem = getattr(protocol.source, "path", None)
+        if poem is not None:
+            labels["poem"] = poem
+        for outcome, count in protocol.counts.items():
+            more = {**labels, "outcome": outcome.replace(" ", "_")}
+            yield "fastpoetry_datagrams_total", more, count
 
     def _getPort(self) -> Port:
         number, protocol, host = self.args

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.listening import nets
 from fastpoetry.listening.nets import Address, Network, TokenBuckets, networkOf
 
@@ -38,6 +40,7 @@ def addressOf(peer: IAddress) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
+@implementer(IHasFigures)
 class Access:
     """
     Lets readers in, or refuses them, on all ports of a process together.
@@ -115,6 +118,12 @@ class Access:
         self.refused += 1
         if self._report is None:
             self._nextReport()
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        @see: L{IHasFigures.figures}
+        """
+        yield "fastpoetry_readers_refused_total", {}, self.refused
 
     def flush(self) -> None:
         """
