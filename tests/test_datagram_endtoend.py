@@ -11,6 +11,8 @@ import socket
 from pathlib import Path
 from typing import Any
 from unittest import skipIf
+from urllib.request import urlopen
+from xmlrpc.client import ServerProxy
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -124,10 +126,23 @@ class AnswerTests(DatagramTestCase):
         The example with other doors serves its poem at all of them.
         """
         ground = Ground(self.addCleanup)
-        ground.writeTac("examples/other-doors.tac", poetry_file="poem.txt")
+        tac = "examples/other-doors.tac"
+        ground.writeTac(tac, poetry_file="poem.txt", web_port=0)
         server = ground.daemon("-y other-doors.tac")
-        self.assertEqual(POEM, fetch(*server.ports))
+        port, web = server.ports
+        self.assertEqual(POEM, fetch(port))
         self.assertEqual(HEAD, self.ask(server))
+        site = f"http://127.0.0.1:{web}/"
+        with urlopen(site) as page, urlopen(f"{site}ecstasy.txt") as poem:
+            self.assertIn(b"The violet&#x27;s reclining head,\n", page.read())
+            self.assertEqual(POEM, poem.read())
+        with urlopen(f"{site}healthz") as health, urlopen(f"{site}metrics") as metrics:
+            self.assertEqual(b"ok\n", health.read())
+            figures = metrics.read().decode()
+        for figure in ("poems", "datagrams", "http_responses"):
+            self.assertIn(f"\nfastpoetry_{figure}_total{{", figures)
+        with ServerProxy(f"{site}RPC2") as proxy:
+            self.assertEqual(POEM.decode(), proxy.getPoem())
         server.stop()
 
     def askTwice(self, port: int) -> None:
