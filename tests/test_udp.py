@@ -49,31 +49,28 @@ class UDPOptionsTests(SynchronousTestCase):
     Tests of the options that begin with C{--udp}.
     """
 
-    def make(self, *arguments: str) -> list[list[Any]]:
+    def make(self, *arguments: str) -> list[Any]:
         """
         Make the services that options ask for.
 
-        @return: for each poem, what answers datagrams.
+        @return: what answers datagrams.
         """
         options = tap.Options()
         options.parseOptions(["--poem", __file__, *arguments])
-        _, *deployments = tap.makeService(options)
-        return [
-            [one for one in deployment if isinstance(one, PoetryDatagramServer)]
-            for deployment in deployments
-        ]
+        services: Any = tap.makeService(options)
+        return [one for one in services if isinstance(one, PoetryDatagramServer)]
 
     def test_none(self) -> None:
         """
         By default there are none.
         """
-        self.assertEqual([[]], self.make())
+        self.assertEqual([], self.make())
 
     def test_addresses(self) -> None:
         """
         One poem goes with all addresses; without a host, this machine is meant.
         """
-        ((one, two, three),) = self.make(
+        one, two, three = self.make(
             *["--udp", "17", "--udp", "127.0.0.2:0", "--udp", "[::1]:18"]
         )
         self.assertEqual((17, one.args[1], "localhost"), one.args)
@@ -89,7 +86,7 @@ class UDPOptionsTests(SynchronousTestCase):
         """
         The n-th poem goes with the n-th address.
         """
-        (one,), (two,) = self.make(
+        one, two = self.make(
             *["--poem", "/etc/passwd", "--port", "1", "--port", "2"],
             *["--udp", "17", "--udp", "18"],
         )
@@ -102,7 +99,7 @@ class UDPOptionsTests(SynchronousTestCase):
         Several poems need no address.
         """
         self.assertEqual(
-            [[], []],
+            [],
             self.make("--poem", "/etc/passwd", "--port", "1", "--port", "2"),
         )
 
@@ -110,7 +107,7 @@ class UDPOptionsTests(SynchronousTestCase):
         """
         Whom to trust takes the place of this machine.
         """
-        ((server,),) = self.make(
+        (server,) = self.make(
             *["--udp", "17", "--udp-trust", "192.0.2.0/24", "--udp-trust", "::1"]
         )
         self.assertEqual(
@@ -122,7 +119,7 @@ class UDPOptionsTests(SynchronousTestCase):
         """
         Who may not read by TCP may not by UDP.
         """
-        ((server,),) = self.make("--udp", "17", "--deny", "192.0.2.0/24")
+        (server,) = self.make("--udp", "17", "--deny", "192.0.2.0/24")
         access = server.args[1].limits._access
         self.assertFalse(access.isAllowed(ip_address("192.0.2.1")))
         self.assertTrue(access.isAllowed(ip_address("192.0.3.1")))

@@ -4,7 +4,7 @@ The options that every listener has, and the server that they ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from twisted.application.app import ServerOptions
 from twisted.internet.endpoints import quoteStringArgument
@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.python import usage
 
 from fastpoetry import __version__
-from fastpoetry.commands.readers import ReaderOptions
+from fastpoetry.commands.readers import ReaderOptions, named
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.commands.values import count, seconds, timeout
 from fastpoetry.daemon import raiseDescriptorLimit
@@ -25,26 +25,6 @@ from fastpoetry.text import brief
 
 DEFAULT_PORT = 10000
 DEFAULT_INTERFACE = "localhost"
-
-
-def named(option: str, parse: Callable[[str], float]) -> Callable[[str], float]:
-    """
-    Have the sentence that refuses a number begin with the option.
-
-    @param option: its name.
-
-    @param parse: one of L{fastpoetry.commands.values}.
-
-    @return: what does the same, but raises L{usage.UsageError}.
-    """
-
-    def coerce(text: str) -> float:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise usage.UsageError(f"--{option} is {error}") from error
-
-    return coerce
 
 
 def checkEndpoint(description: str) -> None:

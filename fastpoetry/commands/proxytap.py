@@ -9,9 +9,9 @@ from twisted.python import usage
 
 from fastpoetry.address import clientEndpoint
 from fastpoetry.client import MAX_LENGTH
-from fastpoetry.commands.options import named
+from fastpoetry.commands.readers import named
 from fastpoetry.commands.values import count, seconds, timeout
-from fastpoetry.commands.web import WebOptions, addDoors
+from fastpoetry.commands.web import WebOptions, addSites
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
@@ -104,5 +104,5 @@ def makeService(options: Options) -> IService:
     for description in options.descriptions:
         factory = PoetryFactory(source, timeout=options["timeout"])
         options.makeServer(description, factory).setServiceParent(services)
-    addDoors(options, services, [("poem", source)])
+    addSites(options, services, [("poem", source)])
     return services

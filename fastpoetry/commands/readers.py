@@ -14,11 +14,24 @@ from fastpoetry.commands.values import count, network, rate
 _Value = TypeVar("_Value")
 
 
-def _parsed(option: str, parse: Callable[[str], _Value], text: str) -> _Value:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise usage.UsageError(f"--{option} is {error}") from error
+def named(option: str, parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """
+    Have the sentence that refuses a value begin with the option.
+
+    @param option: its name.
+
+    @param parse: one of L{fastpoetry.commands.values}.
+
+    @return: what does the same, but raises L{usage.UsageError}.
+    """
+
+    def coerce(text: str) -> _Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise usage.UsageError(f"--{option} is {error}") from error
+
+    return coerce
 
 
 class ReaderOptions(usage.Options):
@@ -26,14 +39,35 @@ class ReaderOptions(usage.Options):
     Who may read, and by which proxies.
     """
 
+    optParameters = [
+        [
+            "max-per-address",
+            None,
+            None,
+            "How many readers of a /24 of IPv4, or a /56 of IPv6, are served at once; "
+            "others are reset. [default: any number]",
+            named("max-per-address", count),
+        ],
+        [
+            "rate",
+            None,
+            None,
+            "How many readers of such a network may come in how many seconds, as "
+            "20/60. [default: any number]",
+            named("rate", rate),
+        ],
+    ]
+
     compData = usage.Completions(
+        descriptions={
+            "max-per-address": "number of readers",
+            "rate": "readers/seconds",
+        },
         multiUse=["allow", "deny", "proxy-protocol"],
         optActions={
             "allow": usage.Completer(descr="network"),
             "deny": usage.Completer(descr="network"),
             "proxy-protocol": usage.Completer(descr="network"),
-            "max-per-address": usage.Completer(descr="number of readers"),
-            "rate": usage.Completer(descr="readers/seconds"),
         },
     )
 
@@ -41,7 +75,6 @@ class ReaderOptions(usage.Options):
         super().__init__()
         self._proxies: list[Any] = []
         self._rules: dict[Any, bool] = {}
-        self._limits: dict[str, Any] = {}
         self._filters: dict[str, Any] | None = None
 
     def opt_proxy_protocol(self, net: str) -> None:
@@ -49,7 +82,7 @@ class ReaderOptions(usage.Options):
         Have proxies, in this network, tell the address of each reader, by the PROXY
         protocol; nobody else is served. May be repeated.
         """
-        self._proxies.append(_parsed("proxy-protocol", network, net))
+        self._proxies.append(named("proxy-protocol", network)(net))
 
     def opt_allow(self, net: str) -> None:
         """
@@ -64,23 +97,9 @@ class ReaderOptions(usage.Options):
         self._addRule("deny", net, False)
 
     def _addRule(self, option: str, net: str, isAllowed: bool) -> None:
-        found = _parsed(option, network, net)
+        found = named(option, network)(net)
         if self._rules.setdefault(found, isAllowed) is not isAllowed:
             raise usage.UsageError(f"both --allow and --deny: {net}")
-
-    def opt_max_per_address(self, number: str) -> None:
-        """
-        How many readers of a /24 of IPv4, or a /56 of IPv6, are served at once; others
-        are reset. [default: any number]
-        """
-        self._limits["maxPerAddress"] = _parsed("max-per-address", count, number)
-
-    def opt_rate(self, number: str) -> None:
-        """
-        How many readers of such a network may come in how many seconds, as 20/60.
-        [default: any number]
-        """
-        self._limits["rate"] = _parsed("rate", rate, number)
 
     def filters(self) -> dict[str, Any]:
         """
@@ -88,12 +107,13 @@ class ReaderOptions(usage.Options):
         """
         if self._filters is None:
             self._filters = {}
-            if self._proxies or self._rules or self._limits:
+            limits = self["max-per-address"], self["rate"]
+            if self._proxies or self._rules or any(limits):
                 # Most need none of it.
                 from fastpoetry.listening.access import Access
 
                 allow = [net for net, isAllowed in self._rules.items() if isAllowed]
                 deny = [net for net in self._rules if net not in allow]
-                access = Access(allow, deny, **self._limits)
+                access = Access(allow, deny, *limits)
                 self._filters = {"access": access, "proxies": self._proxies}
         return self._filters

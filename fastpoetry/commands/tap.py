@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
-from fastpoetry.commands.udp import UDPOptions
-from fastpoetry.commands.web import WebOptions, addDoors
+from fastpoetry.commands.udp import UDPOptions, addDatagrams
+from fastpoetry.commands.web import WebOptions, addSites
 from fastpoetry.daemon import DaemonService
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import IPoetrySource
@@ -163,13 +163,13 @@ class Options(WebOptions, UDPOptions):
 
 def makeService(options: Options) -> IService:
     """
-    @return: all services that the options ask for, each poem's in a
-        L{MultiService} of its own.
+    @return: all services that the options ask for, each poem's with its listeners in
+        a L{MultiService} of its own, and then the other doors.
     """
     services = MultiService()
     DaemonService().setServiceParent(services)
     sources: list[tuple[str, IPoetrySource]] = []
-    for number, (poem, descriptions) in enumerate(options.deployments):
+    for poem, descriptions in options.deployments:
         deployment = MultiService()
         deployment.setServiceParent(services)
         source = options.makeSource(poem)
@@ -179,7 +179,6 @@ def makeService(options: Options) -> IService:
             title = poem if len(options.deployments) > 1 else ""
             factory = PoetryFactory(source, timeout=options["timeout"], title=title)
             options.makeServer(description, factory).setServiceParent(deployment)
-        for server in options.makeUDPServers(number, source):
-            server.setServiceParent(deployment)
-    addDoors(options, services, sources)
+    addDatagrams(options, services, [source for _, source in sources])
+    addSites(options, services, sources)
     return services

@@ -8,7 +8,8 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.capacity import Memory, OneThread
-from fastpoetry.commands.options import ListenerOptions, named
+from fastpoetry.commands.options import ListenerOptions
+from fastpoetry.commands.readers import named
 from fastpoetry.commands.values import count, timeout
 from fastpoetry.daemon import DaemonService
 from fastpoetry.transform import (

@@ -4,12 +4,15 @@ The options of poems by UDP, and the servers that they ask for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import MultiService
 from twisted.python import usage
 
 from fastpoetry.commands.options import ListenerOptions
+from fastpoetry.commands.readers import named
 from fastpoetry.commands.values import network
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IPoetrySource
@@ -18,6 +21,10 @@ from fastpoetry.interfaces import IPoetrySource
 class UDPOptions(ListenerOptions):
     """
     Where datagrams are answered, and to whom in full.
+
+    @ivar addresses: each host with its port, once the options are parsed.
+
+    @ivar trusted: the networks that are answered in full.
     """
 
     compData = usage.Completions(
@@ -30,8 +37,8 @@ class UDPOptions(ListenerOptions):
 
     def __init__(self) -> None:
         super().__init__()
-        self._addresses: list[tuple[str, int]] = []
-        self._trusted: list[Any] = []
+        self.addresses: list[tuple[str, int]] = []
+        self.trusted: list[Any] = []
 
     def opt_udp(self, address: str) -> None:
         """
@@ -46,17 +53,14 @@ class UDPOptions(ListenerOptions):
             resolve(host)
         except (ListenError, ValueError) as error:
             raise usage.UsageError(f"--udp: {error}") from error
-        self._addresses.append((host, port))
+        self.addresses.append((host, port))
 
     def opt_udp_trust(self, net: str) -> None:
         """
         A network that is answered with up to 512 bytes, however short its datagrams
         are. [default: 127.0.0.0/8 and ::1]
         """
-        try:
-            self._trusted.append(network(net))
-        except ValueError as error:
-            raise usage.UsageError(f"--udp-trust is {error}") from error
+        self.trusted.append(named("udp-trust", network)(net))
 
     def matchUDP(self, poems: int) -> None:
         """
@@ -66,34 +70,35 @@ class UDPOptions(ListenerOptions):
 
         @raise usage.UsageError: when that is not so.
         """
-        if self._trusted and not self._addresses:
+        if self.trusted and not self.addresses:
             raise usage.UsageError("--udp-trust is nothing without --udp")
-        if self._addresses and poems not in (1, len(self._addresses)):
+        if self.addresses and poems not in (1, len(self.addresses)):
             raise usage.UsageError(
-                f"{poems} poems do not go with {len(self._addresses)} --udp"
+                f"{poems} poems do not go with {len(self.addresses)} --udp"
             )
-        self._isOnePoem = poems == 1
 
-    def makeUDPServers(self, number: int, source: IPoetrySource) -> list[IService]:
-        """
-        @param number: that of the poem, from 0 on.
 
-        @param source: what has it.
-        """
-        addresses = self._addresses
-        if not self._isOnePoem:
-            addresses = addresses[number : number + 1]
-        if not addresses:
-            return []
-        from fastpoetry.doors.datagram import (
-            PoetryDatagramProtocol,
-            PoetryDatagramServer,
-        )
-        from fastpoetry.doors.limits import LOOPBACK, Limits
+def addDatagrams(
+    options: UDPOptions, services: MultiService, sources: Sequence[IPoetrySource]
+) -> None:
+    """
+    Add the servers that the options ask for.
 
-        servers: list[IService] = []
-        for host, port in addresses:
-            limits = Limits(self._trusted or LOOPBACK, self.filters().get("access"))
-            protocol = PoetryDatagramProtocol(source, limits)
-            servers.append(PoetryDatagramServer(port, protocol, host))
-        return servers
+    @param services: what they are added to.
+
+    @param sources: the poems.
+    """
+    if not options.addresses:
+        return
+    # Nothing of this is imported where nobody asks for it.
+    from fastpoetry.doors.datagram import (
+        PoetryDatagramProtocol,
+        PoetryDatagramServer,
+    )
+    from fastpoetry.doors.limits import LOOPBACK, Limits
+
+    for (host, port), source in zip(options.addresses, cycle(sources)):
+        limits = Limits(options.trusted or LOOPBACK, options.filters().get("access"))
+        protocol = PoetryDatagramProtocol(source, limits)
+        server = PoetryDatagramServer(port, protocol, host)
+        server.setServiceParent(services)

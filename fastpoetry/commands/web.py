@@ -80,7 +80,7 @@ def nameSources(
     return named
 
 
-def addDoors(
+def addSites(
     options: WebOptions,
     services: MultiService,
     sources: Iterable[tuple[str, IPoetrySource]],
