@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, IServiceCollection, Service
 from twisted.copyright import version as twistedVersion
@@ -33,6 +33,9 @@ from fastpoetry.interfaces import (
     IReloadable,
 )
 from fastpoetry.log import openStreams
+
+if TYPE_CHECKING:
+    from fastpoetry.notify import Supervisor
 
 # As many as a daemon has with one port, its log and one reader.
 LEAST_DESCRIPTORS = 15
@@ -121,6 +124,9 @@ class DaemonService(Service):
 
       - A service that cannot start gives one sentence, not a traceback, and every
         L{IAbortable} service is aborted, so that nothing is left.
+
+      - A supervisor that has asked for it (C{NOTIFY_SOCKET}) hears when the process
+        serves, reloads and stops, and that its reactor turns.
     """
 
     _log = Logger()
@@ -129,6 +135,7 @@ class DaemonService(Service):
     _isWatching = False
     _stopping = False
     _aborting = False
+    _supervisor: Supervisor | None = None
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -157,6 +164,10 @@ class DaemonService(Service):
         if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
             effect = "received SIGUSR1, but the log is not a file of twistd's"
             self._onSignal(signal.SIGUSR1, self._log.info, effect)
+        if "NOTIFY_SOCKET" in os.environ:
+            from fastpoetry.notify import Supervisor
+
+            self._supervisor = Supervisor(self.reactor)
 
     def privilegedStartService(self) -> None:
         """
@@ -185,6 +196,9 @@ class DaemonService(Service):
         # What has been made by then stays: to look through all of it for garbage
         # would hold everybody up for a hundredth of a second, again and again.
         self.reactor.callWhenRunning(gc.freeze)
+        # All other services have started by then.
+        if self._supervisor is not None:
+            self.reactor.callWhenRunning(self._supervisor.start)
 
     def stopService(self) -> None:
         """
@@ -193,6 +207,9 @@ class DaemonService(Service):
         """
         super().stopService()
         self._stopping = True
+        if self._supervisor is not None:
+            self._supervisor.stopping(self._countReaders)
+            self._supervisor = None  # it has nothing more to hear
         if self._aborting:
             self._abort()
 
@@ -230,10 +247,17 @@ class DaemonService(Service):
             if interface.providedBy(service):
                 yield service
 
+    def _countReaders(self) -> int:
+        return sum(service.readers for service in self._each(IHasReaders))
+
     def _reload(self) -> None:
         self._log.info("received SIGHUP, reloading")
+        if self._supervisor is not None:
+            self._supervisor.reloading()
+        self._reloading.add(self)  # until all have begun
         for service in self._each(IReloadable):
             self._reloadOne(service)
+        self._reloaded(None, self)
 
     def _reloadOne(self, service: Any) -> None:
         if service in self._reloading:
@@ -247,6 +271,8 @@ class DaemonService(Service):
         if service in self._again:
             self._again.remove(service)
             self._reloadOne(service)
+        elif self._supervisor is not None and not self._reloading:
+            self._supervisor.reloaded()
 
     def figures(self) -> Iterator[Figure]:
         """

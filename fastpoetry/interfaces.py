@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 # A name, labels, and a value.
 Figure = tuple[str, dict[str, str], float]
@@ -60,6 +60,8 @@ class IHasReaders(Interface):
     """
     A service that knows who reads from it.
     """
+
+    readers: int = Attribute("How many readers there are now.")
 
     def hasReader(
         source: object, here: IAddress | None, there: IAddress | None

@@ -1,0 +1,121 @@
+"""
+Tests of what a real server tells its supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import (
+    DEADLINE,
+    POEM,
+    Ground,
+    Server,
+    connect,
+    fetch,
+    findCommand,
+    quoted,
+    readAll,
+)
+
+# More than the kernel holds for a reader that takes nothing.
+LONG = POEM * 10_000
+
+
+class NotifyTests(SynchronousTestCase):
+    """
+    Tests with a supervisor that listens.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let it listen.
+        """
+        self.ground = Ground(self.addCleanup)
+        self.supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.supervisor.close)
+        self.supervisor.settimeout(DEADLINE)
+        self.supervisor.bind(str(self.ground.path / "notify"))
+
+    def start(self, *variables: str, listener: str = "--port 0") -> Server:
+        """
+        Start a server.
+
+        @param variables: those of its environment, with their values.
+
+        @param listener: the options that say where it listens.
+        """
+        twistd = f"{quoted(findCommand('twistd'))} -n --pidfile="
+        return self.ground.foreground(
+            f"env NOTIFY_SOCKET=notify {' '.join(variables)} {twistd} fastpoetry "
+            f"--poem poem.txt {listener}",
+            [],
+        )
+
+    def hears(self) -> str:
+        """
+        @return: the next message to the supervisor.
+        """
+        return self.supervisor.recv(1024).decode()
+
+    def test_life(self) -> None:
+        """
+        A server says that it is ready when it serves, that it reloads and has done so,
+        that it stops, and how many readers it waits for.
+        """
+        path = self.ground.write("poem.txt", LONG)
+        server = self.start()
+        self.assertEqual("READY=1", self.hears())
+        (port,) = server.ports
+        readers = [connect(port) for _ in range(2)]
+        for reader in readers:
+            self.assertEqual(LONG[:1], reader.recv(1))
+        path.write_bytes(POEM)
+        server.signal(signal.SIGHUP)
+        self.assertIn("RELOADING=1\n", self.hears())
+        self.assertEqual("READY=1", self.hears())
+        self.assertEqual(POEM, fetch(port))
+        server.waitForLog("sending 2817 bytes")
+        server.signal(signal.SIGTERM)
+        message = self.hears()
+        self.assertIn("STOPPING=1\n", message)
+        self.assertIn("2 readers in flight", message)
+        self.assertEqual(LONG[1:], readAll(readers.pop()))
+        while "STATUS=1 reader in flight" not in message:
+            message = self.hears()
+        self.assertEqual(LONG[1:], readAll(readers.pop()))
+        server.waitForEnd()
+
+    def test_watchdog(self) -> None:
+        """
+        A server that is watched is heard of as long as its reactor turns.
+        """
+        server = self.start("WATCHDOG_USEC=100000")
+        self.assertEqual("READY=1", self.hears())
+        for _ in range(5):
+            self.assertEqual("WATCHDOG=1", self.hears())
+        server.stop()
+
+    def test_watchdogOfAnother(self) -> None:
+        """
+        One that is not the process that is watched does not say so.
+        """
+        server = self.start("WATCHDOG_USEC=1", f"WATCHDOG_PID={os.getpid()}")
+        self.assertEqual("READY=1", self.hears())
+        server.signal(signal.SIGTERM)
+        self.assertEqual("STOPPING=1\nSTATUS=0 readers in flight", self.hears())
+        server.waitForEnd()
+
+    def test_cannotStart(self) -> None:
+        """
+        One that cannot start is never ready.
+        """
+        server = self.start(listener="-e unix:none/socket")
+        server.waitForEnd()
+        self.assertIn("cannot start: ", server.log)
+        self.supervisor.setblocking(False)
+        self.assertRaises(BlockingIOError, self.hears)
