@@ -315,8 +315,9 @@ class DaemonService(Service):
         # and it is the interpreter that prints the traceback.
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
+            # Before it is told, which may fail or take its time.
+            self._callEach(IAbortable, "abort")
             if not isLogStandard():
                 print(f"cannot start: {error}", file=sys.__stderr__)
-            self._callEach(IAbortable, "abort")
         else:
             sys.__excepthook__(kind, error, traceback)

@@ -471,6 +471,19 @@ class DaemonServiceTests(SynchronousTestCase):
             self.patch(daemon, "globalLogPublisher", publisher)
             self.assertFalse(daemon.isLogStandard())
 
+    def test_cannotBeTold(self) -> None:
+        """
+        Nothing is left either where the sentence cannot be told, as on a full disk.
+        """
+        self.parent.startService()
+        stderr = io.StringIO()
+        stderr.close()
+        self.patch(sys, "__stderr__", stderr)
+        error = PoemError("Is empty: bottle")
+        with capturedLogs():
+            self.assertRaises(ValueError, sys.excepthook, PoemError, error, None)
+        self.assertAsked("abort")
+
     def test_otherErrors(self) -> None:
         """
         Any other error that ends the process has its traceback.
