@@ -14,7 +14,8 @@ from fastpoetry.streams import LogStream
 class BoundedLogFile(LogStream):
     """
     A file that is rotated, with so many older ones.  When that fails, it goes on with
-    the file that it has, and tries again at the next line.
+    the file that it has, and tries again at the next line.  A device or a pipe is never
+    renamed, only opened again.
 
     @ivar path: the file, as an absolute path.
     """
@@ -34,6 +35,9 @@ class BoundedLogFile(LogStream):
         @raise OSError: when the file cannot be opened.
         """
         self.path = os.path.abspath(path)
+        if os.path.isfile(path) or not os.path.exists(path):
+            # It is not the link that is rotated, which may be /dev/stdout.
+            self.path = os.path.realpath(path)
         self._size = size
         self._keep = keep
         super().__init__(self._open(), "utf-8")
@@ -58,18 +62,19 @@ class BoundedLogFile(LogStream):
             with suppress(OSError):
                 if not self._writeRest():
                     return
-                if self._isInPlace():
+                if self._isToShift():
                     self._shift()
-                fd = self._open()
-                os.close(self._fd)
-                self._fd = fd
+                old, self._fd = self._fd, self._open()
                 self._isRotationDue = False
+                os.close(old)  # which it is, even when this fails
 
-    def _isInPlace(self) -> bool:
+    def _isToShift(self) -> bool:
+        status = os.fstat(self._fd)
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+            isSame = os.path.samestat(os.stat(self.path), status)
         except FileNotFoundError:
             return False
+        return isSame and stat.S_ISREG(status.st_mode)
 
     def _shift(self) -> None:
         # Only as many as need it, or to try again and again would delete them all.

@@ -232,3 +232,69 @@ class BoundedLogFileTests(SynchronousTestCase):
         """
         os.mkfifo(self.path)
         self.assertRaises(OSError, self.open)
+
+    def test_device(self) -> None:
+        """
+        What is no file, such as /dev/null, stays where it is, also behind a link, such
+        as /dev/stdout.
+        """
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        self.path.symlink_to(f"/proc/self/fd/{writer}")
+        file = self.open()
+        for line in ("1\n", "2\n"):
+            file.write(line)
+            file.rotate()
+        self.assertEqual(os.read(reader, 100), b"1\n2\n")
+        self.assertEqual(os.listdir(self.directory), ["poem.log"])
+
+    def test_link(self) -> None:
+        """
+        Of a link to a file it is the file that is rotated.
+        """
+        disk = self.directory.with_name("disk")
+        disk.mkdir()
+        (self.directory / "poem.log").symlink_to("../disk/poem.log")
+        file = self.open()
+        file.write("1\n")
+        file.rotate()
+        file.write("2\n")
+        self.assertTrue(self.path.is_symlink())
+        self.assertEqual(self.files(), {"poem.log": "2"})
+        self.assertEqual((disk / "poem.log.1").read_text(), "1\n")
+
+    def test_standardOutput(self) -> None:
+        """
+        So it is with /dev/stdout, which is a link to whatever file it is.
+        """
+        with open(self.path, "w") as stdout:
+            path = f"/proc/self/fd/{stdout.fileno()}"
+            file = BoundedLogFile(path, size=2, keep=2)
+        self.addCleanup(os.close, file.fileno())
+        for line in "123":
+            file.write(f"{line}\n")
+        self.assertEqual(
+            self.files(), {"poem.log": "3", "poem.log.1": "2", "poem.log.2": "1"}
+        )
+
+    def test_closeFails(self) -> None:
+        """
+        An old file whose close fails, as on a disk of the network, is closed all the
+        same, and its number may be another's by then.
+        """
+        file = self.open()
+        close, closed = os.close, []
+
+        def closeAndFail(fd: int) -> None:
+            closed.append(fd)
+            close(fd)
+            raise OSError(errno.EIO, "Input/output error")
+
+        patched = self.patch(os, "close", closeAndFail)
+        file.rotate()
+        file.write("1\n")
+        patched.restore()
+        self.assertEqual(len(closed), 1)
+        self.assertNotIn(file.fileno(), closed)
+        self.assertEqual(self.files(), {"poem.log": "1", "poem.log.1": ""})
