@@ -35,6 +35,9 @@ def readAll(file: FileIO) -> bytes:
     @raise OSError: when it cannot be read, or is too large for the memory.
     """
     try:
-        return file.readall()
+        content: bytes | None = file.readall()
     except (MemoryError, OverflowError) as error:
         raise OSError(errno.ENOMEM, "Too large for the memory") from error
+    if content is None:  # as of /proc/kmsg, which says that it is a regular file
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return content

@@ -5,12 +5,14 @@ Tests of L{fastpoetry.service}.
 from __future__ import annotations
 
 import os
+from io import FileIO
 
 from twisted.application.service import IService
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry import service
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.service import PoetryService
@@ -105,6 +107,16 @@ class PoetryServiceTests(SynchronousTestCase):
             [formatEvent(e) for e in events if e["log_level"] == LogLevel.warn],
             [f"the poem is empty: {os.path.abspath(self.path)}"],
         )
+
+    def test_nothingYet(self) -> None:
+        """
+        A file that has nothing yet, as /proc/kmsg, is refused, not an empty poem.
+        """
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, writer)
+        os.set_blocking(reader, False)
+        self.patch(service, "openPoem", lambda path: FileIO(reader))
+        self.assertRefused("kmsg", "Resource temporarily unavailable")
 
     def test_relativePath(self) -> None:
         """
