@@ -8,12 +8,14 @@ import errno
 import os
 import pwd
 import sys
+from functools import partial
 from pathlib import Path
 
 from twisted.python import usage
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.commands import twistdoptions
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from tests.support import keepProcess
 
@@ -171,6 +173,31 @@ class ServerOptionsTests(SynchronousTestCase):
         ]:
             path = os.path.abspath(f"{self.path}/{name}")
             self.assertRefused(f"{reason}: --pidfile {path}", "--pidfile", path)
+
+    def test_fullDisk(self) -> None:
+        """
+        So is one for which the disk has no room.
+        """
+        full = partial(open, "/dev/full", "wb", 0)
+        self.patch(twistdoptions, "TemporaryFile", lambda **options: full())
+        path = os.path.abspath(f"{self.path}/pid")
+        self.assertRefused(
+            f"No space left on device: --pidfile {path}", "--pidfile", path
+        )
+
+    def test_notANumber(self) -> None:
+        """
+        So is one with a number that no process can have.
+        """
+        path = (self.path / "file").absolute()
+        for number in (2**31, 10**90):
+            path.write_text(str(number))
+            self.assertRefused(
+                f"it has not the number of a process, remove it: --pidfile {path}",
+                *["--pidfile", str(path)],
+            )
+        path.write_text(str(2**31 - 1))
+        self.check("--pidfile", str(path))
 
     def test_ownNumber(self) -> None:
         """

@@ -48,7 +48,7 @@ def checkServerOptions(options: ServerOptions) -> None:
         with _naming("pidfile", pidfile):
             _readPIDFile(pidfile)
             if chroot is None:  # or it is another directory that it is written in
-                _createIn(pidfile)
+                _createIn(pidfile, b"%d" % os.getpid())
     if sys.platform == "linux":
         with _naming("gid", options["gid"]):
             _becomeGroup(options["gid"])
@@ -79,12 +79,12 @@ def _openLog(path: str) -> None:
         _createIn(path)
 
 
-def _createIn(path: str) -> None:
+def _createIn(path: str, content: bytes = b"") -> None:
     """
-    See that a file can be made in the directory of another.
+    See that a file can be made in the directory of another, and written.
     """
-    with TemporaryFile(dir=os.path.dirname(path) or "."):
-        pass
+    with TemporaryFile(dir=os.path.dirname(path) or ".", buffering=0) as file:
+        file.write(content)
 
 
 def _readPIDFile(path: str) -> None:
@@ -94,7 +94,12 @@ def _readPIDFile(path: str) -> None:
     """
     with suppress(FileNotFoundError), openRegular(path) as file:
         # What is no number, twistd refuses in a sentence.
-        if file.read(100).strip() == b"%d" % os.getpid():
+        content = file.read(100).strip()
+        if content.isdigit() and int(content) >= 2**31:
+            raise usage.UsageError(
+                f"it has not the number of a process, remove it: --pidfile {path}"
+            )
+        if content == b"%d" % os.getpid():
             raise usage.UsageError(
                 f"the pid file was left by a server that is no more and had the "
                 f"number of this process, {os.getpid()}: remove it, or start with "
