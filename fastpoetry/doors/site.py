@@ -1,9 +1,10 @@
 """
 HTTP as twisted.web speaks it, with limits and an end.
 
-Of what Twisted does not document this leans on C{_buffer}, C{_handlingRequest} and
-C{_savedTimeOut} of L{http.HTTPChannel}, and on when it calls C{resetTimeout},
-C{allHeadersReceived} and C{requestDone}; F{tests/test_site.py} holds each.
+Of what Twisted does not document this leans on C{_buffer}, C{_handlingRequest},
+C{_networkProducer} and C{_savedTimeOut} of L{http.HTTPChannel}, and on when it calls
+C{resetTimeout}, C{allHeadersReceived} and C{requestDone}; F{tests/test_site.py} holds
+each.
 """
 
 from __future__ import annotations
@@ -109,6 +110,25 @@ class Channel(http.HTTPChannel):
         if not self.transport.disconnecting:  # over TLS more may be there already
             super().dataReceived(data)
 
+    def pauseProducing(self) -> None:
+        """
+        Neither answer nor read more before what was said is taken: Twisted's goes on
+        with what has come by now, and reads on while a request is handled.
+        """
+        self.paused = True
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        It is taken.
+        """
+        self.paused = False
+        super().resumeProducing()
+        self.dataReceived(b"")
+        if self.isLast:
+            self.endSoon()
+
     def requestDone(self, request: http.Request) -> None:
         super().requestDone(request)
         if self.isLast:
@@ -119,7 +139,7 @@ class Channel(http.HTTPChannel):
         Answer what has been asked, and nothing after it.
         """
         self.isLast = True
-        if self._handlingRequest:
+        if self._handlingRequest or self.paused:
             return
         isAsking = self._buffer or self.requests or not self._savedTimeOut
         if isAsking:
@@ -132,7 +152,7 @@ class Channel(http.HTTPChannel):
         The client says no more, but takes what comes still.
         """
         self.isLast = True
-        if not self._handlingRequest:
+        if not (self._handlingRequest or self.paused):
             self.loseConnection()
 
     def writeConnectionLost(self) -> None:
