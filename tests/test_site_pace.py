@@ -4,7 +4,7 @@ Tests of L{fastpoetry.doors.site} with clients that ask for more than they take.
 
 from __future__ import annotations
 
-from fastpoetry.doors.site import PIECE
+from fastpoetry.doors.site import LAST_TIMEOUT, PIECE
 from tests.support import Wire
 from tests.test_site import GET, LONG, Body, SiteTestCase
 
@@ -79,3 +79,19 @@ class PaceTests(SiteTestCase):
         self.reactor.advance(self.timeout / 2)
         self.assertCodes(self.hear(wire), *[200] * 5)
         self.assertEqual(wire.socket.seen, "clean")
+
+    def test_lastNotTaken(self) -> None:
+        """
+        An answer that is to be the last of its connection is cut when nothing of it is
+        taken for the timeout.
+        """
+        for asked in (
+            *(b"GET /short HTTP/1.0\r\n\r\n", b"HEAD /long HTTP/1.0\r\n\r\n"),
+            b"GET /none HTTP/1.1\r\nConnection: close\r\n\r\n",
+        ):
+            wire = self.connect(10)
+            wire.say(asked)
+            self.reactor.advance(self.timeout - 1)
+            self.assertFalse(wire.gone)
+            self.reactor.advance(1 + LAST_TIMEOUT)
+            self.assertEqual(wire.socket.seen, "reset")

@@ -130,6 +130,8 @@ class Channel(http.HTTPChannel):
             self.endSoon()
 
     def requestDone(self, request: http.Request) -> None:
+        if not self.persistent:  # Twisted's has no end then for who takes nothing
+            self.setTimeout(self.factory.timeout)
         super().requestDone(request)
         if self.isLast:
             self.endSoon()
