@@ -305,7 +305,7 @@ class ChannelTests(SiteTestCase):
         self.reactor.advance(0)
         self.assertEqual(self.site.channels, set())
 
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     @given(
         some.lists(
             some.one_of(
