@@ -147,6 +147,16 @@ class MethodsTests(WebTestCase):
             self.assertRaises(Fault, self.post, body)
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    def test_bombs(self) -> None:
+        """
+        A name that entities make long is not answered with.
+        """
+        name = f"""<!DOCTYPE a [<!ENTITY a "{"a" * 5000}">]>""".encode()
+        for method in (b"&a;" * 500, b"&a;" * 500 + b".a", b"system.&a;"):
+            call = b"<methodCall><methodName>%b</methodName></methodCall>" % method
+            fault = self.assertRaises(Fault, self.post, name + call)
+            self.assertEqual(fault.faultString, "procedure not found")
+
     def test_bug(self) -> None:
         """
         An error of ours is a fault that says nothing, and the log has it.

@@ -16,6 +16,9 @@ from twisted.web.xmlrpc import XMLRPC, Fault, NoSuchFunction, addIntrospection
 # A longer poem is not given: an answer is made as a whole.
 MAX_LENGTH = 2**20
 
+# What is longer is the name of no method.
+MAX_NAME = 100
+
 # Faults of ours.
 NO_POEM, TOO_LONG = 1, 2
 
@@ -60,7 +63,9 @@ class PoemMethods(XMLRPC):
         """
         @see: L{XMLRPC.lookupProcedure}
         """
-        if not isinstance(procedurePath, str):  # it may have been no call
+        # It may have been no call; and an answer says the name of what is not found,
+        # which entities of XML make megabytes of.
+        if not isinstance(procedurePath, str) or len(procedurePath) > MAX_NAME:
             raise NoSuchFunction(self.NOT_FOUND, "procedure not found")
         return super().lookupProcedure(procedurePath)
 
