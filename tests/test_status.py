@@ -5,6 +5,7 @@ Tests of L{fastpoetry.doors.status}.
 from __future__ import annotations
 
 import gc
+import socket
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -187,6 +188,28 @@ class StatusServerTests(StatusTestCase):
         self.assertNoResult(stopped)
         self.server.drained.callback(None)
         self.assertIs(server.port, None)
+
+    def test_grace(self) -> None:
+        """
+        It has what the others have left of the grace, be it nothing.
+        """
+        for others, left in ((20.0, 10.0), (31.0, 0.0)):
+            server: Any = self.start()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(self.path)
+                server._acceptor.doRead()
+                stopped = server.stopService()
+                server.reactor.advance(others)
+                drained, self.server.drained = self.server.drained, Deferred()
+                drained.callback(None)
+                if left:
+                    server.reactor.advance(left - 1)
+                    self.assertNoResult(stopped)
+                server.reactor.advance(1)
+                server.reactor.advance(0)
+                self.successResultOf(stopped)
+            self.assertEqual(server.grace, 30.0)
+            server.disownServiceParent()
 
     def test_othersFail(self) -> None:
         """

@@ -116,10 +116,16 @@ class StatusServer(PoetryServer):
         @see: L{PoetryServer.stopService}
         """
         self.running = False
+        grace, begun = self.grace, self.reactor.seconds()
         others = (
             maybeDeferred(each.stopService)
             for each in allServices(self.parent or ())
             if isinstance(each, PoetryServer) and each is not self
         )
         yield DeferredList(list(others))
-        yield super().stopService()
+        # What they have left of it, so that a stop does not take twice as long.
+        self.grace = max(0.0, grace - (self.reactor.seconds() - begun))
+        try:
+            yield super().stopService()
+        finally:
+            self.grace = grace
