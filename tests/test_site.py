@@ -253,6 +253,8 @@ class ChannelTests(SiteTestCase):
         for header, body in (
             (b"Content-Length: %d" % (MAX_BODY + 1), b"b" * (MAX_BODY + 1)),
             (b"Content-Length: 9999999999999999999", b"b"),
+            (b"Content-Length: " + b"9" * 5000, b"b"),
+            (b"Content-Length: " + b"9" * 5000 + b"\r\nmore: headers", b"b"),
             (b"Transfer-Encoding: chunked", chunks),
             (b"Transfer-Encoding: chunked\r\nExpect: 100-continue", chunks),
         ):

@@ -94,13 +94,24 @@ class Channel(http.HTTPChannel):
             self.loseConnection()
             self.setTimeout(LAST_TIMEOUT)
 
+    def headerReceived(self, line: bytes) -> bool:
+        try:
+            isFine: bool = super().headerReceived(line)
+        except ValueError:  # Python reads no number of thousands of digits
+            self._refuseBody()
+            return False
+        return isFine
+
+    def _refuseBody(self) -> None:
+        self.transport.write(TOO_LONG)
+        self.loseConnection()
+
     def allHeadersReceived(self) -> None:
         """
         Refuse a long body before any of it is kept.
         """
         if self.length is None or self.length > MAX_BODY:
-            self.transport.write(TOO_LONG)
-            self.loseConnection()
+            self._refuseBody()
         else:
             # Nobody here reads forms.
             self.requests[-1].requestHeaders.removeHeader("Content-Type")
