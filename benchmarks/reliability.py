@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.faults import (
     Scale,
+    balance,
     burst,
     clients,
     handover,
@@ -47,6 +48,7 @@ GROUPS = {
     "stop": stop,
     "reload": reload,
     "handover": handover,
+    "balance": balance,
     "log": log,
 }
 

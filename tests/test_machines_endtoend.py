@@ -1,0 +1,66 @@
+"""
+Tests of three instances behind HAProxy and nginx, with the configurations of F{deploy}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.faults.balance import HAPROXY, NGINX, killed, rolling
+from benchmarks.network import LOOPBACK, TLS, Loopback
+
+
+class MachinesTests(SynchronousTestCase):
+    """
+    Readers who fetch by a balancer.
+    """
+
+    def assertRolls(self, name: str, network: Loopback) -> None:
+        """
+        Assert that a restart of each instance in turn costs nobody a poem.
+        """
+        said, kept = rolling(name, network, 1)
+        self.assertTrue(kept, said)
+
+    def assertTells(self, name: str) -> None:
+        """
+        Assert that over TLS nobody takes a part for the whole, when all is killed.
+        """
+        said, kept = killed(name, TLS, 20)
+        self.assertTrue(kept, said)
+
+    def test_rollingHAProxy(self) -> None:
+        """
+        Behind HAProxy a rolling restart loses nothing.
+        """
+        self.assertRolls(HAPROXY, LOOPBACK)
+
+    def test_rollingHAProxyTLS(self) -> None:
+        """
+        Nor does it over TLS.
+        """
+        self.assertRolls(HAPROXY, TLS)
+
+    def test_rollingNginx(self) -> None:
+        """
+        Behind nginx a rolling restart loses nothing, also for who half-closes.
+        """
+        self.assertRolls(NGINX, LOOPBACK)
+
+    def test_rollingNginxTLS(self) -> None:
+        """
+        Nor does it over TLS.
+        """
+        self.assertRolls(NGINX, TLS)
+
+    def test_killedHAProxy(self) -> None:
+        """
+        Over TLS, who is cut knows it behind HAProxy.
+        """
+        self.assertTells(HAPROXY)
+
+    def test_killedNginx(self) -> None:
+        """
+        And behind nginx.
+        """
+        self.assertTells(NGINX)
