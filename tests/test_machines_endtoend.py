@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.faults.balance import HAPROXY, NGINX, killed, rolling
+from benchmarks.faults.balance import HAPROXY, NGINX, killed, rolling, slow
 from benchmarks.network import LOOPBACK, TLS, Loopback
 
 
@@ -64,3 +64,11 @@ class MachinesTests(SynchronousTestCase):
         And behind nginx.
         """
         self.assertTells(NGINX)
+
+    def test_slow(self) -> None:
+        """
+        A reader who talks, and is far behind what the balancer has read, gets all.
+        """
+        for name in (HAPROXY, NGINX):
+            said, kept = slow(name, LOOPBACK, 10)
+            self.assertTrue(kept, said)

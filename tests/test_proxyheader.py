@@ -17,7 +17,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.delivery import CLOSING_CHECK
+from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT, SLOW_TICK
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.listening.access import REPORT, Access
 from fastpoetry.listening.proxyheader import (
@@ -292,6 +292,24 @@ class HeaderTests(Base):
             self.assertEqual(events, [])
         counts = self.poems.counts
         self.assertEqual((counts.whole, counts.size, counts.cut), (0, 0, {}))
+
+    def test_neverEnds(self) -> None:
+        """
+        A proxy that has everything may have a reader that is slow: it is let go after
+        the timeout of readers; a health check as who comes without a proxy.
+        """
+        for header, seconds in (
+            (version2(READER), self.poems.timeout),
+            (raw2(LOCAL, 0, b""), FIN_TIMEOUT),
+        ):
+            wire = self.connect()
+            wire.say(header)
+            wire.take()
+            wire.tick()
+            self.reactor.advance(seconds - 1.0)
+            self.assertFalse(wire.gone)
+            self.reactor.pump([1.0, SLOW_TICK])
+            self.assertEqual(wire.socket.end, "clean")
 
     def test_access(self) -> None:
         """

@@ -58,8 +58,10 @@ def rows(scale: Scale) -> Iterator[Row]:
         for how, word in ((signal.SIGTERM, drain), (signal.SIGKILL, "SIGKILL")):
             fault = f"{name}: {word} and start, three instances in turn"
             yield _row(fault, tried, rolling(name, network, times, how))
-        fault = f"{name}: SIGKILL of all three in the middle of 10 MB"
         tried = f"{count} {network.where}"
+        fault = f"{name}: readers of 5 MB who talk, and read 700 KB/s"
+        yield _row(fault, tried, slow(name, network, count))
+        fault = f"{name}: SIGKILL of all three in the middle of 10 MB"
         yield _row(fault, tried, killed(name, network, count))
 
 
@@ -230,3 +232,16 @@ def killed(name: str, network: Loopback, count: int) -> tuple[str, bool]:
         outcomes = crowd.outcomes()
         allowed = {"reset"} if network is TLS else {"reset", "cut"}
         return say(outcomes), set(outcomes) <= allowed
+
+
+def slow(name: str, network: Loopback, count: int) -> tuple[str, bool]:
+    """
+    Have readers talk who are far behind what the balancer has.
+
+    @return: what came of it, and whether all are whole.
+    """
+    with _machines(name, network, BIG) as (_, crowd):
+        crowd.add(count, Manners(saysPerSecond=10_000, readsPerSecond=700_000))
+        crowd.run(120)
+        outcomes = crowd.outcomes()
+        return say(outcomes), set(outcomes) == {"whole"}

@@ -43,7 +43,8 @@ SLOW_TICK = 0.05
 # Checks of a reader per timeout; a stall is detected at most a quarter late.
 CHECKS_PER_TIMEOUT = 4
 
-# Seconds to wait for the reader's FIN after it has acknowledged everything.
+# Seconds to wait for the reader's FIN after it has acknowledged everything; behind a
+# proxy, whose kernel it is that acknowledges, it is the timeout.
 FIN_TIMEOUT = 2.0
 
 # Seconds to the first check for the last acknowledgements, for which nothing wakes
@@ -120,6 +121,9 @@ class DeliveryProtocol(Protocol):
     @ivar isQuiet: whether it is not to be counted, nor in the log: it is no reader's.
 
     @ivar outcome: what will have become of the reader, when this side cuts it off.
+
+    @ivar finTimeout: how many seconds to wait for the reader's end after it has
+        acknowledged everything.
     """
 
     _log = Logger()
@@ -131,6 +135,7 @@ class DeliveryProtocol(Protocol):
     size = 0
     checkAt = inf
     isQuiet = False
+    finTimeout = FIN_TIMEOUT
     _waitsFor: Deferred[bytes] | None = None
     _peerEnded = False
     _quota = ReadQuota()  # of readers who send nothing
@@ -260,7 +265,7 @@ class DeliveryProtocol(Protocol):
     def _checkEnd(self, now: float) -> None:
         if self.state is State.ENDED:
             self.state, self._progressAt = State.ACKNOWLEDGED, now
-        self.checkAt = self._progressAt + FIN_TIMEOUT
+        self.checkAt = self._progressAt + self.finTimeout
         if self._peerEnded or now >= self.checkAt:
             self.transport.loseConnection()
 

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from fastpoetry.connection.delivery import FIN_TIMEOUT
 from fastpoetry.deadline import Deadline
 from fastpoetry.listening.access import Access, addressOf
 from fastpoetry.listening.nets import Address, Network
@@ -155,9 +156,13 @@ class HeaderProtocol(Protocol):
         if protocol is None:
             transport.abortConnection()
             return
-        if isCheck:  # that of a delivery, too, which may be over TLS
-            protocol.isQuiet = True
-            getattr(protocol, "wrappedProtocol", protocol).isQuiet = True
+        delivery = getattr(protocol, "wrappedProtocol", protocol)
+        if isCheck:
+            protocol.isQuiet = delivery.isQuiet = True
+        else:
+            # What the proxy has acknowledged, the reader may not have: were this side
+            # to close, what the reader says then would have the proxy cut it off.
+            delivery.finTimeout = factory.finTimeout
         transport.protocol = protocol
         protocol.makeConnection(transport)
         if rest:
@@ -194,6 +199,9 @@ class HeaderFactory:
 
     @ivar timeout: how many seconds a header may take in all.
 
+    @ivar finTimeout: how many seconds a proxy, which has everything, may take until it
+        ends.
+
     @ivar access: which of the readers to let in.
     """
 
@@ -208,7 +216,9 @@ class HeaderFactory:
         @param reactor: the clock.
         """
         self.buildNext = factory.buildProtocol
-        self.timeout = min(TIMEOUT, getattr(factory, "timeout", None) or TIMEOUT)
+        timeout = getattr(factory, "timeout", None) or TIMEOUT
+        self.timeout = min(TIMEOUT, timeout)
+        self.finTimeout = max(FIN_TIMEOUT, timeout)
         self._proxies = proxies
         self.access = access
         self.reactor = reactor
