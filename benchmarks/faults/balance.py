@@ -183,7 +183,7 @@ def rolling(
         that none failed; with SIGKILL that, over TLS, none that is cut looks whole.
     """
     # HAProxy ends who half-closes before it has connected.
-    halfCloses = network is LOOPBACK and name == NGINX
+    halfCloses = network is TLS or name == NGINX
     manners = [*MANNERS, HALF_CLOSES] if halfCloses else MANNERS
     with _machines(name, network, POEM) as (machines, crowd):
 
