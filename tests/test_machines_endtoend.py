@@ -17,7 +17,7 @@ class MachinesTests(SynchronousTestCase):
 
     def assertRolls(self, name: str, network: Loopback) -> None:
         """
-        Assert that a restart of each instance in turn costs nobody a poem.
+        Assert that a restart of each instance in turn costs no more than is promised.
         """
         said, kept = rolling(name, network, 1)
         self.assertTrue(kept, said)
@@ -43,13 +43,14 @@ class MachinesTests(SynchronousTestCase):
 
     def test_rollingNginx(self) -> None:
         """
-        Behind nginx a rolling restart loses nothing, also for who half-closes.
+        Behind nginx it loses at most who is connecting in the moment of a stop, and cuts
+        nobody, not even who half-closes.
         """
         self.assertRolls(NGINX, LOOPBACK)
 
     def test_rollingNginxTLS(self) -> None:
         """
-        Nor does it over TLS.
+        So it is over TLS.
         """
         self.assertRolls(NGINX, TLS)
 
