@@ -43,8 +43,8 @@ class MachinesTests(SynchronousTestCase):
 
     def test_rollingNginx(self) -> None:
         """
-        Behind nginx it loses at most who is connecting in the moment of a stop, and cuts
-        nobody, not even who half-closes.
+        Behind nginx it loses at most who is connecting in the moment of a stop, and
+        cuts nobody, not even who half-closes.
         """
         self.assertRolls(NGINX, LOOPBACK)
 
