@@ -8,7 +8,7 @@ from fastpoetry.doors.site import LAST_TIMEOUT, PIECE
 from tests.support import Wire
 from tests.test_site import GET, LONG, Body, SiteTestCase
 
-MANY = 1000
+MANY = 50
 
 
 def kept(wire: Wire) -> int:
