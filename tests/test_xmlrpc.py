@@ -67,6 +67,20 @@ class MethodsTests(WebTestCase):
         data = found.data if isinstance(found, Binary) else found.encode()
         self.assertEqual(data, poem)
 
+    def test_entities(self) -> None:
+        """
+        A request whose entities would make a string of 100 MB is a fault.
+        """
+        entities = [f'<!ENTITY e0 "{1000 * "a"}">']
+        for number in range(5):
+            entities.append(f'<!ENTITY e{number + 1} "{10 * f"&e{number};"}">')
+        dtd = f"<!DOCTYPE x [{''.join(entities)}]>\n<methodCall>"
+        request = dumps(("&",), "getPoem").replace("&amp;", "&e5;")
+        request = request.replace("<methodCall>", dtd)
+        with self.assertRaises(Fault) as raised:
+            self.post(request.encode())
+        self.assertEqual(raised.exception.faultCode, PoemMethods.FAILURE)
+
     def test_kinds(self) -> None:
         """
         What is no UTF-8, or no XML, comes as C{base64}.

@@ -1,0 +1,49 @@
+"""
+Tests of the links of all pages.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.pages import anchors, links, pages
+from tests.processes import ROOT
+
+
+class LinkTests(SynchronousTestCase):
+    """
+    Tests of the links from page to page.
+    """
+
+    def test_links(self) -> None:
+        """
+        Each leads to a file that is there, and to a heading of it.
+        """
+        wrong = []
+        count = 0
+        for page in pages():
+            for link in links(page.read_text(encoding="utf-8")):
+                path, _, anchor = link.partition("#")
+                target = (page.parent / path).resolve() if path else page
+                count += 1
+                if not target.exists() or (
+                    anchor and anchor not in anchors(target.read_text(encoding="utf-8"))
+                ):
+                    wrong.append(f"{page.relative_to(ROOT)}: {link}")
+        self.assertEqual([], wrong)
+        self.assertGreater(count, 40)
+
+    def test_anchors(self) -> None:
+        """
+        A heading is linked to by its words in small letters, and a second of the same
+        words by a number, too; what is in a block of code is no heading.
+        """
+        page = "# A `--b`: c, d_e?\n\n    # no\n\n```sh\n# no\n```\n## A\n## A\n"
+        self.assertEqual({"a---b-c-d_e", "a", "a-1"}, anchors(page))
+
+    def test_found(self) -> None:
+        """
+        Links may go over two lines; those to other sites are not looked at.
+        """
+        page = "[a\nb](c.md#d) [e](https://example.org/) [f](#g)\n\n    [h](i)\n"
+        self.assertEqual(["c.md#d", "#g"], links(page))
