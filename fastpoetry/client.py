@@ -25,11 +25,18 @@ from zope.interface import implementer
 from fastpoetry.address import addressOf, hostEndpoint
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.deadline import Deadline
+from fastpoetry.renamed import movedNames
 from fastpoetry.text import explain
 
 # How many bytes a poem may have unless somebody says otherwise: a server that never
 # ends must not fill the memory.
 MAX_LENGTH = 2**30
+
+# Until 1.0 these were here.
+__getattr__ = movedNames(
+    __name__,
+    {"clientEndpoint": "fastpoetry.address", "parseAddress": "fastpoetry.address"},
+)
 
 
 class PoetryFetchError(Exception):

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
 from fastpoetry.connection.outcome import Outcome
 from fastpoetry.interfaces import IPoetrySource
+from fastpoetry.renamed import warnOfNoEffect
 from fastpoetry.text import peerName, printable
 
 # Characters of names in one line of the log: syslog may cut a line at 2,048 bytes
@@ -80,14 +81,19 @@ class PoetryFactory(DeliveryFactory):
         timeout: float = 60.0,
         reactor: Any = None,
         title: str = "",
+        progress: object = None,
     ) -> None:
         """
         @param source: what has the poem: an L{IPoetrySource}, or anything with the
             poem as its attribute C{poem}.
 
+        @param progress: of 1.0, and of no effect.
+
         @see: L{DeliveryFactory}
         """
         super().__init__(timeout, reactor, title)
+        if progress is not None:
+            warnOfNoEffect("progress")
         self.source = source
 
     @property

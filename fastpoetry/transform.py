@@ -23,6 +23,7 @@ from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol, St
 from fastpoetry.deadline import Deadline
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.netstring import OneNetstring
+from fastpoetry.renamed import movedNames, warnOfNoEffect
 from fastpoetry.text import peerName
 
 # How many bytes a request has at most, unless the operator says otherwise.
@@ -46,6 +47,15 @@ PIECE = 2**16
 
 # How much of a name that is not in the table goes into the log.
 NAME_SHOWN = 40
+
+# Until 1.0 these were here.
+__getattr__ = movedNames(
+    __name__,
+    {
+        "TransformError": "fastpoetry.transformclient",
+        "TransformProxy": "fastpoetry.transformclient",
+    },
+)
 
 
 def backwards(poem: str) -> str:
@@ -373,6 +383,7 @@ class TransformFactory(DeliveryFactory):
         requestTimeout: float = 60.0,
         memory: Memory | None = None,
         thread: OneThread | None = None,
+        progress: object = None,
     ) -> None:
         """
         @param reactor: the clock; by default the global reactor.
@@ -383,9 +394,13 @@ class TransformFactory(DeliveryFactory):
         @param thread: what several factories may have in common; by default one of the
             reactor's.
 
+        @param progress: of 1.0, and of no effect.
+
         @raise ValueError: when there is too little memory for the longest request.
         """
         super().__init__(timeout, reactor)
+        if progress is not None:
+            warnOfNoEffect("progress")
         self.service = service
         self.maxLength = maxLength
         self.requestTimeout = requestTimeout
