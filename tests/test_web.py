@@ -13,13 +13,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as some
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.doors import web
 from fastpoetry.doors.site import POLICY
-from fastpoetry.doors.web import MAX_PAGE, Poem, addPoems
+from fastpoetry.doors.web import MAX_AT_ONCE, MAX_PAGE, Poem, addPoems
 from fastpoetry.printable import shown
 from tests.processes import POEM
 from tests.support import StaticSource
@@ -74,8 +74,12 @@ class Page(HTMLParser):
 
 class PagesTestCase(WebTestCase):
     """
-    Serves poems.
+    Serves poems, with pretended threads.
     """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(web, "deferToThread", maybeDeferred)
 
     def serve(self, **poems: Any) -> None:
         """
@@ -393,11 +397,22 @@ class LongTests(SynchronousTestCase):
 
     def test_notSoLong(self) -> None:
         """
-        A shorter one needs none.
+        A short one needs none, and one that is longer has a page all the same.
         """
-        poem = Poem("short", StaticSource(b"a" * MAX_PAGE))
-        loaded = self.successResultOf(Deferred.fromCoroutine(poem.load()))
-        self.assertNotEqual(loaded.page, b"")
+        threads: list[bytes] = []
+
+        def call(function: Any, data: bytes) -> Deferred[Any]:
+            threads.append(data)
+            return succeed(function(data))
+
+        self.patch(web, "deferToThread", call)
+        for size, isShort in ((MAX_AT_ONCE, True), (MAX_AT_ONCE + 1, False)):
+            poem = Poem("poem", StaticSource(b"a" * size))
+            loaded = self.successResultOf(Deferred.fromCoroutine(poem.load()))
+            self.assertNotEqual(loaded.page, b"")
+            self.assertEqual(threads, [] if isShort else [loaded.data])
+        self.successResultOf(Deferred.fromCoroutine(poem.load()))
+        self.assertEqual(len(threads), 1)  # now it is known
 
 
 class LongPageTests(PagesTestCase):

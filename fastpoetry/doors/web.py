@@ -27,8 +27,11 @@ from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.printable import shown
 from fastpoetry.text import peerName, printable
 
-# A longer poem has no page, and what is to be known of it is found out in a thread.
+# A longer poem has no page.
 MAX_PAGE = 2**20
+
+# What is made of a longer poem takes so long that it is made in a thread.
+MAX_AT_ONCE = 2**16
 
 # Seconds after which it is worth asking again for a poem that is not there.
 RETRY_AFTER = 5
@@ -89,7 +92,8 @@ class Poem:
         @raise Exception: when there is none.
         """
         data: bytes = await maybeDeferred(self._source.getPoem)
-        if len(data) <= MAX_PAGE:
+        isKnown = self._edition is not None and self._edition.data is data
+        if isKnown or len(data) <= MAX_AT_ONCE:
             return self._edit(data)
         return await self._lock.run(deferToThread, self._edit, data)
 
