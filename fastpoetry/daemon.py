@@ -20,6 +20,7 @@ from twisted.copyright import version as twistedVersion
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
+from twisted.python.reflect import qual
 from zope.interface import Interface, implementer
 
 from fastpoetry import __version__
@@ -300,7 +301,10 @@ class DaemonService(Service):
     def _call(self, service: Any, name: str) -> Deferred[Any]:
         def failed(failure: Failure) -> None:  # it must cost no other service the call
             self._log.failure(
-                "an error in {name} of {service}", failure, name=name, service=service
+                "an error in {name} of {service}",
+                failure,
+                name=name,
+                service=qual(type(service)),
             )
 
         return maybeDeferred(getattr(service, name)).addErrback(failed)

@@ -330,6 +330,9 @@ class HangUpTests(ReloadTestCase):
         """
         A service that cannot be aborted costs no other that.
         """
-        self.daemon._abort()
+        with capturedLogs() as events:
+            self.daemon._abort()
         self.assertEqual(self.recorder.asked, ["abort"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        lines = [formatEvent(event) for event in events]
+        self.assertFalse([line for line in lines if " at 0x" in line])
