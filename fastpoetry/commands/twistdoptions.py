@@ -130,8 +130,7 @@ def _becomeUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
             user = pwd.getpwuid(uid)
         except KeyError as error:
             raise usage.UsageError(f"No such user: --uid {uid}") from error
-        if gid is None:
-            _becomeGroup(user.pw_gid)
+        _becomeGroup(user.pw_gid if gid is None else gid)
     if isOther:
         os.setgroups(os.getgroups())
         *_, saved = os.getresuid()
