@@ -161,7 +161,9 @@ class DescriptorTests(SynchronousTestCase):
         twistd = quoted(findCommand("twistd"))
         for arguments in (f"-n {PLUGIN}", PLUGIN, f"-n {TAC}", TAC):
             for limit in (5, 8, 14):
-                ended = ground.run(f"sh -c 'ulimit -n {limit}; {twistd} {arguments}'")
+                ended = ground.run(
+                    f"sh -c {quoted(f'ulimit -n {limit}; {twistd} {arguments}')}"
+                )
                 sentence = (
                     "cannot start: the limit of open files (ulimit -n) is "
                     f"{limit}, and at least 15 are needed\n"
@@ -170,7 +172,9 @@ class DescriptorTests(SynchronousTestCase):
                 self.assertEqual(before, set(os.listdir(ground.path)))
                 self.assertEqual([], ground.processes())
         for arguments in (PLUGIN, TAC):
-            status, _ = ground.run(f"sh -c 'ulimit -n 15; {twistd} {arguments}'")
+            status, _ = ground.run(
+                f"sh -c {quoted(f'ulimit -n 15; {twistd} {arguments}')}"
+            )
             self.assertEqual(0, status)
             pid = int((ground.path / "twistd.pid").read_text())
             server = Server(pid, ground.path / "twistd.log")
