@@ -158,7 +158,8 @@ class DescriptorTests(SynchronousTestCase):
         ground = Ground(self.addCleanup)
         ground.writeTac(endpoint="unix:socket")
         before = set(os.listdir(ground.path))
-        twistd = quoted(findCommand("twistd"))
+        # Where its path has spaces it is a script of the shell, which takes some, too.
+        twistd = f"{quoted(sys.executable)} {quoted(findCommand('twistd'))}"
         for arguments in (f"-n {PLUGIN}", PLUGIN, f"-n {TAC}", TAC):
             for limit in (5, 8, 14):
                 ended = ground.run(
