@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timezone, tzinfo
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -21,16 +21,16 @@ from random import Random
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
-from fastpoetry.error import PoemError
+from fastpoetry.error import FastPoetryError, PoemError
+from fastpoetry.files import readAgain
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.service import readPoem
 from fastpoetry.text import printable
-from fastpoetry.threads import callInThread
 
 # Gets the poems, none of them twice, and gives what chooses one for each reader.
 Choice = Callable[[Sequence[bytes]], Callable[[], bytes]]
@@ -127,7 +127,7 @@ class Anthology(Service):
     _log = Logger()
 
     _chosen: Callable[[], bytes] | None = None
-    _reading: Deferred[tuple[int, Callable[[], bytes]]] | None = None  # the last reload
+    _reading: Deferred[None] | None = None  # of the last reload
 
     def __init__(
         self, path: str | os.PathLike[str], choose: Choice = Daily, reactor: Any = None
@@ -151,7 +151,7 @@ class Anthology(Service):
 
         @raise PoemError: when one of them cannot be read, or has nothing to read.
         """
-        self._changeOver(*self._read())
+        self._changeOver(self._read())
         super().startService()
 
     def stopService(self) -> None:
@@ -174,22 +174,19 @@ class Anthology(Service):
             raise PoemError(f"Not loaded yet: {self.path}")
         return self._chosen()
 
-    @inlineCallbacks
-    def reload(self) -> Generator[Deferred[Any], Any, None]:
+    def reload(self) -> Deferred[None]:
         """
-        Read the poems anew, in a thread.
+        Read the poems anew.
 
         @see: L{IReloadable.reload}
         """
-        try:
-            self._reading = callInThread(self.reactor, self._read)
-            count, chosen = yield self._reading
-        except CancelledError:
-            return
-        except (PoemError, RuntimeError) as error:  # or there is no thread
-            self._log.error("kept the old poems: {error}", error=error)
-            return
-        self._changeOver(count, chosen)
+        self._reading = readAgain(
+            self.reactor, self.path, self._read, self._changeOver, self._keep
+        )
+        return self._reading
+
+    def _keep(self, error: FastPoetryError) -> None:
+        self._log.error("kept the old poems: {error}", error=error)
 
     def _read(self) -> tuple[int, Callable[[], bytes]]:
         try:
@@ -198,8 +195,8 @@ class Anthology(Service):
         except MemoryError as error:
             raise PoemError(f"Too large for the memory: {self.path}") from error
 
-    def _changeOver(self, count: int, chosen: Callable[[], bytes]) -> None:
-        self._chosen = chosen
+    def _changeOver(self, read: tuple[int, Callable[[], bytes]]) -> None:
+        count, self._chosen = read
         path = printable(self.path)
         self._log.info("loaded {count} poems from: {path}", count=count, path=path)
 

@@ -7,7 +7,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from io import FileIO
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+
+from fastpoetry.error import FastPoetryError
+from fastpoetry.threads import callInThread
+
+_Content = TypeVar("_Content")
 
 
 def openRegular(path: str) -> FileIO:
@@ -41,3 +52,41 @@ def readAll(file: FileIO) -> bytes:
     if content is None:  # as of /proc/kmsg, which says that it is a regular file
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return content
+
+
+def readAgain(
+    reactor: IReactorFromThreads,
+    path: str,
+    read: Callable[[], _Content],
+    changeOver: Callable[[_Content], None],
+    keep: Callable[[FastPoetryError], None],
+) -> Deferred[None]:
+    """
+    Read a file anew, in a thread: others are served meanwhile, and a disk that hangs
+    holds nothing up.
+
+    @param reactor: where the reading ends.
+
+    @param path: the file.
+
+    @param read: reads it.
+
+    @param changeOver: is told what has been read.
+
+    @param keep: is told why there is nothing new.
+
+    @return: a L{Deferred} that fires when either has been told.  When it is cancelled
+        before, neither is.
+    """
+
+    def failed(failure: Failure) -> None:
+        failure.trap(FastPoetryError, CancelledError)
+        if isinstance(failure.value, FastPoetryError):
+            keep(failure.value)
+
+    try:
+        reading = callInThread(reactor, read)
+    except RuntimeError as error:  # there is no room for a thread
+        keep(FastPoetryError(f"{error}: {path}"))
+        return succeed(None)
+    return reading.addCallbacks(changeOver, failed)

@@ -5,21 +5,21 @@ The service that has the poem.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from functools import partial
 from io import FileIO
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
-from fastpoetry.error import PoemError
-from fastpoetry.files import openRegular, readAll
+from fastpoetry.error import FastPoetryError, PoemError
+from fastpoetry.files import openRegular, readAgain, readAll
 from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource, IReloadable
 from fastpoetry.text import printable
-from fastpoetry.threads import callInThread
 
 
 def openPoem(path: str) -> FileIO:
@@ -65,7 +65,7 @@ class PoetryService(Service):
     _log = Logger()
 
     poem: bytes | None = None
-    _reading: Deferred[bytes] | None = None  # of the last reload
+    _reading: Deferred[None] | None = None  # of the last reload
 
     def __init__(
         self, poetry_file: str | os.PathLike[str], reactor: Any = None
@@ -113,28 +113,23 @@ class PoetryService(Service):
         if self.poem is not None:
             yield "fastpoetry_poem_bytes", {"poem": self.path}, len(self.poem)
 
-    @inlineCallbacks
-    def reload(self) -> Generator[Deferred[bytes], bytes, None]:
+    def reload(self) -> Deferred[None]:
         """
-        Read the poem anew, in a thread: readers are served meanwhile, and a disk that
-        hangs holds nothing up.
+        Read the poem anew.
 
         @see: L{IReloadable.reload}
         """
-        try:
-            self._reading = callInThread(self.reactor, readPoem, self.path)
-            poem = yield self._reading
-        except CancelledError:
-            pass
-        except PoemError as error:
-            self._log.error("kept the old poem: {error}", error=error)
-        except RuntimeError as error:  # there is no room for a thread
-            path = printable(self.path)
-            self._log.error(
-                "kept the old poem: {error}: {path}", error=error, path=path
-            )
-        else:
-            self._changeOver(poem)
+        self._reading = readAgain(
+            self.reactor,
+            self.path,
+            partial(readPoem, self.path),
+            self._changeOver,
+            self._keep,
+        )
+        return self._reading
+
+    def _keep(self, error: FastPoetryError) -> None:
+        self._log.error("kept the old poem: {error}", error=error)
 
     def _changeOver(self, poem: bytes) -> None:
         self.poem = poem

@@ -14,7 +14,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import anthology
+from fastpoetry import files
 from fastpoetry.anthology import Anthology, Choice, Daily, inOrder, readPoems
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
@@ -172,7 +172,7 @@ class AnthologyTests(SynchronousTestCase):
         self.path = self.mktemp()
         self.write(b"one\n%\ntwo\n")
         self.threads = PlayedThreads()
-        self.patch(anthology, "callInThread", self.threads.callInThread)
+        self.patch(files, "callInThread", self.threads.callInThread)
         self.service = self.make(inOrder)
 
     def make(self, choose: Choice = Daily) -> Anthology:
@@ -320,8 +320,8 @@ class AnthologyTests(SynchronousTestCase):
         self.service.startService()
         self.write(b"three\n%\n\n%\n")
         self.assertKeeps(f"A blank poem: {os.path.abspath(self.path)}:3")
-        self.patch(anthology, "callInThread", noThread)
-        self.assertKeeps("can't start new thread")
+        self.patch(files, "callInThread", noThread)
+        self.assertKeeps(f"can't start new thread: {os.path.abspath(self.path)}")
 
     def test_stops(self) -> None:
         """

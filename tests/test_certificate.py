@@ -18,8 +18,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry import files
 from fastpoetry.error import CertificateError
-from fastpoetry.listening import tls
 from fastpoetry.listening.tls import DAY, Certificate
 from tests.certificates import Issued, issue
 from tests.threads import PlayedThreads, noThread
@@ -94,7 +94,7 @@ class CertificateTests(SynchronousTestCase):
         Have files read when the test says so.
         """
         threads = PlayedThreads()
-        self.patch(tls, "callInThread", threads.callInThread)
+        self.patch(files, "callInThread", threads.callInThread)
         return threads
 
     def reload(self, certificate: Certificate) -> None:
@@ -426,7 +426,7 @@ class TermTests(CertificateTests):
         When there is no room for a thread, the log says so.
         """
         self.start(5)
-        self.patch(tls, "callInThread", noThread)
+        self.patch(files, "callInThread", noThread)
         with capturedLogs() as events:
             self.successResultOf(self.certificate.reload())
         line = f"kept the old certificate: can't start new thread: {self.path}"

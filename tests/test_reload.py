@@ -16,6 +16,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from fastpoetry import files
 from fastpoetry import service as serviceModule
 from fastpoetry.daemon import DaemonService
 from fastpoetry.interfaces import IAbortable, IReloadable
@@ -35,7 +36,7 @@ class ReloadTestCase(SynchronousTestCase):
         """
         self.reactor = Reactor()
         self.threads = PlayedThreads()
-        self.patch(serviceModule, "callInThread", self.threads.callInThread)
+        self.patch(files, "callInThread", self.threads.callInThread)
 
     def makeService(self) -> PoetryService:
         """
@@ -143,7 +144,7 @@ class PoemTests(ReloadTestCase):
         """
         The same when there is no room for a thread.
         """
-        self.patch(serviceModule, "callInThread", noThread)
+        self.patch(files, "callInThread", noThread)
         self.assertKeeps(f"can't start new thread: {self.service.path}")
 
     def test_stops(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
@@ -15,12 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import (
-    CancelledError,
-    Deferred,
-    execute,
-    inlineCallbacks,
-)
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLServerConnectionCreator,
@@ -34,10 +29,9 @@ from zope.interface import implementer
 
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.description import portNumber
-from fastpoetry.error import CertificateError
-from fastpoetry.files import openRegular, readAll
+from fastpoetry.error import CertificateError, FastPoetryError
+from fastpoetry.files import openRegular, readAgain, readAll
 from fastpoetry.text import explain, printable
-from fastpoetry.threads import callInThread
 
 DAY = 24 * 60 * 60
 
@@ -63,7 +57,7 @@ class Certificate:
     _log = Logger()
 
     _reactor: Any = None
-    _reading: Deferred[tuple[SSL.Context, float]] | None = None  # of the last reload
+    _reading: Deferred[None] | None = None  # of the last reload
 
     def __init__(
         self,
@@ -119,30 +113,24 @@ class Certificate:
         if self._daily.running:
             self._daily.stop()
 
-    @inlineCallbacks
-    def reload(self) -> Generator[Deferred[Any], Any, None]:
+    def reload(self) -> Deferred[None]:
         """
-        Read the files anew, in a thread.  Connections that there are keep what they
-        have.
+        Read the files anew.  Connections that there are keep what they have.
 
         @see: L{fastpoetry.interfaces.IReloadable.reload}
         """
-        try:
-            self._reading = callInThread(self._reactor, self._read)
-            self._context, self._end = yield self._reading
-        except CancelledError:
-            pass
-        except CertificateError as error:
-            self._log.error("kept the old certificate: {error}", error=error)
-        except RuntimeError as error:  # there is no room for a thread
-            self._log.error(
-                "kept the old certificate: {error}: {path}",
-                error=error,
-                path=printable(self._file),
-            )
-        else:
-            self._tell()
-            self._warn()
+        self._reading = readAgain(
+            self._reactor, self._file, self._read, self._changeOver, self._keep
+        )
+        return self._reading
+
+    def _changeOver(self, read: tuple[SSL.Context, float]) -> None:
+        self._context, self._end = read
+        self._tell()
+        self._warn()
+
+    def _keep(self, error: FastPoetryError) -> None:
+        self._log.error("kept the old certificate: {error}", error=error)
 
     def _tell(self) -> None:
         self._log.info(
