@@ -16,19 +16,22 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python import usage
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.delivery import TICK
 from fastpoetry.connection.transport import Transport
-from fastpoetry.interfaces import IPoetrySource
+from fastpoetry.interfaces import IAbortable, IPoetrySource, IReloadable
 
 # States of a TCP connection (include/net/tcp_states.h).
 ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE, LAST_ACK = 1, 4, 5, 7, 9
@@ -53,6 +56,49 @@ class StaticSource:
         if isinstance(self.poem, Exception):
             raise self.poem
         return self.poem
+
+
+@implementer(IReloadable, IAbortable)
+class Recorder(Service):
+    """
+    A service that remembers what it was asked for.
+
+    @ivar asked: what that was.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def reload(self) -> None:
+        """
+        @see: L{IReloadable.reload}
+        """
+        self.asked.append("reload")
+
+    def abort(self) -> None:
+        """
+        @see: L{IAbortable.abort}
+        """
+        self.asked.append("abort")
+
+
+def assertRefused(
+    case: SynchronousTestCase,
+    parse: Callable[..., object],
+    refused: Mapping[str, tuple[Sequence[str], str]],
+) -> None:
+    """
+    Assert that what cannot be is refused in one plain sentence with the value.
+
+    @param parse: is called with the arguments of a command.
+
+    @param refused: by name, what is given, and what the sentence says.
+    """
+    for name, (arguments, sentence) in refused.items():
+        with case.assertRaises(usage.UsageError, msg=name) as caught:
+            parse(*arguments)
+        case.assertIn(sentence, str(caught.exception), name)
+        case.assertNotIn("\n", str(caught.exception), name)
 
 
 def keepProcess(addCleanup: Callable[..., Any]) -> None:

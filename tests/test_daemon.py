@@ -32,31 +32,9 @@ from zope.interface.verify import verifyObject
 from fastpoetry import __version__, daemon
 from fastpoetry.daemon import LEAST_DESCRIPTORS, DaemonService, allServices
 from fastpoetry.error import PoemError
-from fastpoetry.interfaces import IAbortable, IHasFigures, IHasReaders, IReloadable
+from fastpoetry.interfaces import IHasFigures, IHasReaders
 from fastpoetry.service import PoetryService
-from tests.support import Reactor, keepProcess
-
-
-@implementer(IReloadable, IAbortable)
-class Recorder(Service):
-    """
-    A service that remembers what it was asked for.
-    """
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def reload(self) -> None:
-        """
-        @see: L{IReloadable.reload}
-        """
-        self.asked.append("reload")
-
-    def abort(self) -> None:
-        """
-        @see: L{IAbortable.abort}
-        """
-        self.asked.append("abort")
+from tests.support import Reactor, Recorder, keepProcess
 
 
 @implementer(IHasReaders)

@@ -16,6 +16,7 @@ from fastpoetry import __version__
 from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.connection.delivery import DeliveryFactory
 from fastpoetry.text import brief
+from tests.support import assertRefused
 
 # What is given; what the one sentence says.
 REFUSED = {
@@ -146,11 +147,7 @@ class ListenerOptionsTests(SynchronousTestCase):
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            with self.assertRaises(usage.UsageError, msg=name) as caught:
-                self.parse(*arguments)
-            self.assertIn(sentence, str(caught.exception), name)
-            self.assertNotIn("\n", str(caught.exception), name)
+        assertRefused(self, self.parse, REFUSED)
 
     def test_ofACommand(self) -> None:
         """

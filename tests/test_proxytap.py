@@ -8,13 +8,12 @@ from typing import Any
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
-from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.commands import proxytap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.proxy import ProxyService
-from tests.support import keepProcess
+from tests.support import assertRefused, keepProcess
 
 REFUSED = {
     "no upstream": ([], "--upstream [HOST:]PORT is missing"),
@@ -74,11 +73,7 @@ class ProxyTapTests(SynchronousTestCase):
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            with self.assertRaises(usage.UsageError, msg=name) as caught:
-                self.make(*arguments)
-            self.assertIn(sentence, str(caught.exception), name)
-            self.assertNotIn("\n", str(caught.exception), name)
+        assertRefused(self, self.make, REFUSED)
 
     def test_plugin(self) -> None:
         """

@@ -12,7 +12,6 @@ import sys
 from typing import Any
 
 from twisted.logger import capturedLogs, formatEvent
-from twisted.python import usage
 from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -26,7 +25,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.headers import version1
 from tests.processes import ROOT
-from tests.support import ListeningReactor, StaticSource, socketPath
+from tests.support import ListeningReactor, StaticSource, assertRefused, socketPath
 
 # What is given; what the one sentence says.
 REFUSED = {
@@ -118,11 +117,7 @@ class ReaderOptionsTests(SynchronousTestCase):
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            with self.assertRaises(usage.UsageError, msg=name) as caught:
-                self.make(*arguments)
-            self.assertIn(sentence, str(caught.exception), name)
-            self.assertNotIn("\n", str(caught.exception), name)
+        assertRefused(self, self.make, REFUSED)
 
     def test_completion(self) -> None:
         """

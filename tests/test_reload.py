@@ -21,7 +21,7 @@ from fastpoetry import service as serviceModule
 from fastpoetry.daemon import DaemonService
 from fastpoetry.interfaces import IAbortable, IReloadable
 from fastpoetry.service import PoetryService
-from tests.support import Reactor
+from tests.support import Reactor, Recorder
 from tests.threads import PlayedThreads, noThread
 
 
@@ -186,30 +186,6 @@ class Broken(Service):
         raise ZeroDivisionError("broken")
 
     abort = reload
-
-
-@implementer(IReloadable, IAbortable)
-class Recorder(Service):
-    """
-    A service that is reloaded at once.
-
-    @ivar asked: what it was asked for.
-    """
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def reload(self) -> None:
-        """
-        @see: L{IReloadable.reload}
-        """
-        self.asked.append("reload")
-
-    def abort(self) -> None:
-        """
-        @see: L{IAbortable.abort}
-        """
-        self.asked.append("abort")
 
 
 class HangUpTests(ReloadTestCase):

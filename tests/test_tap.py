@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker, MultiService
@@ -20,7 +21,7 @@ from fastpoetry.commands import tap
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
-from tests.support import keepProcess
+from tests.support import assertRefused, keepProcess
 
 # What is added to a poem and a port; what the one sentence says.
 REFUSED = {
@@ -108,11 +109,8 @@ class OptionsTests(SynchronousTestCase):
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            with self.assertRaises(usage.UsageError, msg=name) as caught:
-                self.parse("--poem", self.poem, "--port", "0", *arguments)
-            self.assertIn(sentence, str(caught.exception), name)
-            self.assertNotIn("\n", str(caught.exception), name)
+        given = ("--poem", self.poem, "--port", "0")
+        assertRefused(self, partial(self.parse, *given), REFUSED)
 
     def test_noPoem(self) -> None:
         """

@@ -10,7 +10,6 @@ import sys
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from twisted.python import usage
 from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +17,7 @@ from fastpoetry.commands import tap
 from fastpoetry.doors.datagram import PoetryDatagramServer
 from fastpoetry.doors.limits import LOOPBACK
 from tests.processes import ROOT
+from tests.support import assertRefused
 
 # What is added to a poem; what the one sentence says.
 REFUSED = {
@@ -128,11 +128,7 @@ class UDPOptionsTests(SynchronousTestCase):
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for name, (arguments, sentence) in REFUSED.items():
-            with self.assertRaises(usage.UsageError, msg=name) as caught:
-                self.make(*arguments)
-            self.assertIn(sentence, str(caught.exception), name)
-            self.assertNotIn("\n", str(caught.exception), name)
+        assertRefused(self, self.make, REFUSED)
 
     def test_completion(self) -> None:
         """
