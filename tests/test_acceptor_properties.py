@@ -22,9 +22,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import PAUSE, RESERVE, Acceptor
+from tests.acceptors import ListeningSocket, connectTo
+from tests.play import tries
 from tests.support import Reactor
-from tests.test_acceptor import ListeningSocket, connectTo
-from tests.test_properties import tries
 
 # How many readers are let in during one turn.
 TURN = 3

@@ -19,8 +19,9 @@ from fastpoetry.listening.access import Access
 from fastpoetry.listening.proxyheader import HeaderFactory
 from fastpoetry.protocol import PoetryFactory
 from tests.headers import version1, version2
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import Reactor, StaticSource
 from tests.tlspeer import Creator
+from tests.wire import Wire
 
 HEADERS = [version1("203.0.113.9"), version2("203.0.113.9"), b"PROXY UNKNOWN\r\n"]
 GET = b"GET / HTTP/1.1\r\n\r\n"

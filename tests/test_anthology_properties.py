@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.anthology import Daily, readPoems
-from tests.test_properties import tries
+from tests.play import tries
 
 DAY = 86400
 

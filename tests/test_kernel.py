@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.connection import kernel
 from fastpoetry.connection.kernel import Progress, hasAll, progress, setReset
 from tests.processes import DEADLINE
-from tests.support import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
+from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 
 class KernelTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.memory import OVER, PAUSE, SocketMemory
-from tests.test_acceptor import Base
+from tests.acceptors import Base
 
 # Pages: a megabyte has 250 of 4,000 bytes.
 LOW, PRESSURE = 250_000, 375_000

@@ -35,7 +35,7 @@ OTHER = (ROOT / "poetry" / "science.txt").read_bytes()
 LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
 
 # Each mistake on the command line with the sentence that answers it, as in
-# L{tests.test_endtoend}.
+# L{tests.test_refusals_endtoend}.
 PROXY_MISTAKES = {
     "": "no server to fetch from: --upstream [HOST:]PORT is missing",
     "--upstream example.org": "not a port number from 1 to 65535: example.org",

@@ -20,7 +20,8 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.outcome import Counts, Outcome, bytesTaken
 from fastpoetry.connection.transport import UNIXTransport
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import Reactor, StaticSource
+from tests.wire import Wire
 
 POEM = b"verse\n" * 100_000
 

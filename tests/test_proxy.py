@@ -6,21 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.error import (
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-)
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-from twisted.internet.testing import StringTransport
+from twisted.application.service import IService, MultiService
+from twisted.internet.error import ConnectionLost
 from twisted.logger import LogLevel, capturedLogs, formatEvent
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from fastpoetry.client import (
@@ -30,136 +18,17 @@ from fastpoetry.client import (
     PoetryTooLongError,
 )
 from fastpoetry.error import UpstreamError
-from fastpoetry.interfaces import IHasReaders, IPoetrySource, IReloadable
+from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import FIRST_PAUSE, LOOK, ProxyService
-from tests.support import Reactor, Wire
-
-HERE = IPv4Address("TCP", "192.0.2.1", 5432)
-THERE = IPv4Address("TCP", "192.0.2.2", 17)
+from tests.proxies import HERE, THERE, ProxyTests, Readers, Upstream
+from tests.wire import Wire
 
 
-class Upstream:
-    """
-    An endpoint whose server is played by the test.
-
-    @ivar connections: the protocol and the transport of each connection.
-
-    @ivar refuses: whether nobody listens.
-
-    @ivar name: what it calls itself.
-    """
-
-    name = "upstream:17"
-
-    def __init__(self) -> None:
-        self.connections: list[tuple[Any, StringTransport]] = []
-        self.refuses = False
-
-    def __str__(self) -> str:
-        return self.name
-
-    def connect(self, factory: Factory) -> Deferred[Any]:
-        """
-        Connect.
-        """
-        if self.refuses:
-            return fail(ConnectionRefusedError())
-        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
-        transport = StringTransport(HERE, THERE)
-        protocol.makeConnection(transport)
-        self.connections.append((protocol, transport))
-        connected: Deferred[Any] = Deferred()
-        connected.callback(protocol)
-        return connected
-
-    def send(self, data: bytes) -> None:
-        """
-        Send something on the newest connection.
-        """
-        self.connections[-1][0].dataReceived(data)
-
-    def end(self, reason: Exception) -> None:
-        """
-        End the newest connection.
-        """
-        self.connections[-1][0].connectionLost(Failure(reason))
-
-    def serve(self, poem: bytes) -> None:
-        """
-        Send a whole poem.
-        """
-        self.send(poem)
-        self.end(ConnectionDone())
-
-
-@implementer(IHasReaders)
-class Readers(Service):
-    """
-    A service with readers.
-    """
-
-    def __init__(self, source: Any, readers: set[Any]) -> None:
-        self.source = source
-        self.readers = readers
-
-    def hasReader(
-        self, source: object, here: IAddress | None, there: IAddress | None
-    ) -> bool:
-        """
-        Look for a reader.
-        """
-        return source is self.source and (here, there) in self.readers
-
-
-class ProxyServiceTests(SynchronousTestCase):
+class ProxyServiceTests(ProxyTests):
     """
     Tests of L{ProxyService}.
     """
-
-    def setUp(self) -> None:
-        """
-        Start a proxy; at the end nothing may be left on its clock.
-        """
-        self.reactor = Reactor()
-        self.upstream = Upstream()
-        self.proxy = self.makeProxy()
-        self.addCleanup(self.checkNothingLeft)
-
-    def makeProxy(self, maxAge: float | None = None) -> ProxyService:
-        """
-        Make a proxy and start it.
-        """
-        proxy = ProxyService(
-            self.upstream,  # type: ignore[arg-type]
-            maxAge,
-            timeout=20.0,
-            connectTimeout=10.0,
-            fetchTimeout=30.0,
-            reactor=self.reactor,
-        )
-        proxy.startService()
-        return proxy
-
-    def checkNothingLeft(self) -> None:
-        """
-        Every fetch has an end.
-        """
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def ask(self) -> Any:
-        """
-        Ask for the poem.
-        """
-        return self.proxy.getPoem()
-
-    def fill(self, poem: bytes = b"old") -> None:
-        """
-        Have the proxy keep a poem.
-        """
-        asked = self.ask()
-        self.upstream.serve(poem)
-        self.assertEqual(self.successResultOf(asked), poem)
 
     def test_interfaces(self) -> None:
         """
@@ -390,81 +259,6 @@ class ProxyServiceTests(SynchronousTestCase):
         self.upstream.serve(b"new")
         self.assertEqual(self.ask(), b"new")
 
-    def test_lastLeaves(self) -> None:
-        """
-        When the last one that waits leaves, the fetch is cancelled.
-        """
-        asked = [self.ask(), self.ask()]
-        _, transport = self.upstream.connections[0]
-        asked[0].cancel()
-        self.assertFalse(transport.disconnected)
-        asked[1].cancel()
-        self.assertTrue(transport.disconnected)
-        for one in asked:
-            self.failureResultOf(one, CancelledError)
-        self.fill()
-
-    def test_someLeave(self) -> None:
-        """
-        When others leave, who stays gets the poem.
-        """
-        asked = [self.ask(), self.ask()]
-        asked[0].cancel()
-        self.failureResultOf(asked[0], CancelledError)
-        self.upstream.serve(b"poem")
-        self.assertEqual(self.successResultOf(asked[1]), b"poem")
-
-    def test_stop(self) -> None:
-        """
-        A stop lets a fetch go on that somebody waits for, and that somebody leaves it.
-        """
-        asked = self.ask()
-        self.proxy.stopService()
-        self.assertNoResult(asked)
-        late = self.ask()
-        self.upstream.serve(b"poem")
-        for one in (asked, late):
-            self.assertEqual(self.successResultOf(one), b"poem")
-        self.proxy.startService()
-        self.proxy.reload()
-
-    def test_stopCancels(self) -> None:
-        """
-        A fetch for which nobody waits ends with the stop.
-        """
-        self.fill()
-        self.proxy.reload()
-        self.ask()
-        with capturedLogs() as events:
-            self.proxy.stopService()
-        self.assertTrue(self.upstream.connections[1][1].disconnected)
-        self.assertEqual(events, [])
-
-    def test_stopAborts(self) -> None:
-        """
-        A reader that waits when the grace of a stop is over gets a reset, and the fetch
-        ends with the last of them.
-        """
-        wire = Wire(PoetryFactory(self.proxy, reactor=self.reactor))
-        self.proxy.stopService()
-        wire.connections.abort()
-        wire.turn()
-        self.assertEqual(wire.socket.end, "reset")
-        self.assertTrue(self.upstream.connections[0][1].disconnected)
-
-    def test_stopped(self) -> None:
-        """
-        A proxy that has stopped fetches nothing, but has what it has.
-        """
-        self.proxy.stopService()
-        failure = self.failureResultOf(self.ask(), PoetryFetchError)
-        self.assertIn("the proxy does not run", failure.getErrorMessage())
-        self.assertEqual(self.upstream.connections, [])
-        self.proxy.startService()
-        self.fill()
-        self.proxy.stopService()
-        self.assertEqual(self.ask(), b"old")
-
     def test_reloadDuringFetch(self) -> None:
         """
         A poem that was on its way when the reload came is served to those who
@@ -524,23 +318,6 @@ class ProxyServiceTests(SynchronousTestCase):
         self.assertIn("example.org:http", str(error))
         self.assertFalse(proxy.running)
 
-    def test_leavesLate(self) -> None:
-        """
-        One who leaves because of what another did is not missed.
-        """
-        first, second = self.ask(), self.ask()
-        first.addCallback(lambda _: second.cancel())
-        self.upstream.serve(b"poem")
-        self.failureResultOf(second, CancelledError)
-
-    def test_stopIdle(self) -> None:
-        """
-        Without a fetch there is nothing to cancel.
-        """
-        self.fill()
-        self.proxy.stopService()
-        self.assertFalse(self.proxy.running)
-
     def test_behindTheFactory(self) -> None:
         """
         Readers of a proxy get the whole poem, or a reset when there is none.
@@ -561,11 +338,3 @@ class ProxyServiceTests(SynchronousTestCase):
         wire.halfClose()
         wire.tick()
         self.assertEqual((wire.socket.end, wire.socket.taken), ("clean", b"poem"))
-
-    def test_lastReaderLeaves(self) -> None:
-        """
-        When the last reader goes, so does the connection to the other server.
-        """
-        wire = Wire(PoetryFactory(self.proxy, reactor=self.reactor))
-        wire.reset()
-        self.assertTrue(self.upstream.connections[0][1].disconnected)

@@ -20,16 +20,14 @@ from zope.interface.verify import verifyObject
 from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT, SLOW_TICK
 from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.listening.access import REPORT, Access
-from fastpoetry.listening.proxyheader import (
-    TIMEOUT,
-    HeaderFactory,
-)
+from fastpoetry.listening.proxyheader import TIMEOUT, HeaderFactory
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.transform import TransformFactory, TransformService
 from tests.headers import LOCAL, raw2, version1, version2
-from tests.support import Reactor, StaticSource, Wire
+from tests.support import Reactor, StaticSource
 from tests.test_proxyheader_parser import READER, headers
 from tests.tlspeer import Client, Creator
+from tests.wire import Wire
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
 

@@ -16,8 +16,8 @@ from fastpoetry.clock import steadySeconds
 from fastpoetry.doors import site
 from fastpoetry.doors.site import LAST_TIMEOUT, MAX_BODY, Site, send
 from fastpoetry.interfaces import IHasFigures
-from tests.support import Wire
 from tests.webclient import WebTestCase, parse
+from tests.wire import Wire
 
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LONG = bytes(range(256)) * 4096  # 1 MiB

@@ -5,8 +5,8 @@ Tests of L{fastpoetry.doors.site} with clients that ask for more than they take.
 from __future__ import annotations
 
 from fastpoetry.doors.site import LAST_TIMEOUT, PIECE
-from tests.support import Wire
 from tests.test_site import GET, LONG, Body, SiteTestCase
+from tests.wire import Wire
 
 MANY = 50
 

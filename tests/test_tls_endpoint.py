@@ -18,8 +18,8 @@ from fastpoetry.error import ListenError
 from fastpoetry.listening.tls import TLSEndpoint
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
+from tests.certificatecase import DH, LEAF, MIDDLE, CertificateTests
 from tests.support import Reactor, StaticSource
-from tests.test_certificate import DH, LEAF, MIDDLE, CertificateTests
 from tests.tlspeer import Only
 
 

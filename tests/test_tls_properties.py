@@ -17,9 +17,10 @@ from fastpoetry.connection.delivery import FIN_TIMEOUT
 from fastpoetry.connection.tls import RECORD
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.support import PretendedEpoll, Reactor, StaticSource
-from tests.test_properties import PretendedAcceptor, tries
+from tests.play import PretendedAcceptor, tries
+from tests.support import Reactor, StaticSource
 from tests.tlspeer import VERSIONS, Client, TLSTests, TLSWire
+from tests.wire import PretendedEpoll
 
 POETRY = random.Random(8446).randbytes(2**18)
 TIMEOUT = 7.0

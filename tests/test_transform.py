@@ -19,8 +19,8 @@ from fastpoetry.transform import (
     TransformService,
     UnknownTransform,
 )
-from tests.support import Wire
 from tests.transforms import ANSWER, LIMIT, LONG, LONG_ANSWER, REQUEST, ServedCase
+from tests.wire import Wire
 
 # Requests of at most 64 bytes; why each is refused.
 REFUSED = {

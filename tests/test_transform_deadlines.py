@@ -7,7 +7,6 @@ from __future__ import annotations
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from fastpoetry.connection.connections import Connections
-from tests.support import PretendedEpoll, Wire
 from tests.transforms import (
     ANSWER,
     LONG,
@@ -16,6 +15,7 @@ from tests.transforms import (
     REQUEST,
     ServedCase,
 )
+from tests.wire import PretendedEpoll, Wire
 
 SENT_NOTHING = "which sent nothing for 40.0 seconds"
 

@@ -14,8 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.transform import TRANSFORMS, TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError
-from tests.support import Reactor, Wire
+from tests.support import Reactor
 from tests.transforms import PlayedServer, netstring
+from tests.wire import Wire
 
 
 def judge(said: bytes, limit: int) -> bytes | None:

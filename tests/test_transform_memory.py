@@ -19,7 +19,6 @@ from fastpoetry.transform import (
     TransformFactory,
     TransformService,
 )
-from tests.support import Wire
 from tests.transforms import (
     ANSWER,
     LIMIT,
@@ -30,6 +29,7 @@ from tests.transforms import (
     ServedCase,
     netstring,
 )
+from tests.wire import Wire
 
 # The beginning of the longest request, after which the client waits.
 BEGINNING = b"%d:proclaim." % LIMIT

@@ -24,7 +24,8 @@ from zope.interface import classImplementsOnly, implementer
 
 from fastpoetry.connection.tls import TLSFactory
 from tests.certificates import makeCertificate
-from tests.support import Reactor, Wire
+from tests.support import Reactor
+from tests.wire import Wire
 
 VERSIONS = {"TLS 1.2": SSL.TLS1_2_VERSION, "TLS 1.3": SSL.TLS1_3_VERSION}
 

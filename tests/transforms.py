@@ -18,7 +18,8 @@ from fastpoetry.capacity import Memory
 from fastpoetry.connection.delivery import SLOW_TICK
 from fastpoetry.transform import EXPANSION, TransformFactory, TransformService
 from fastpoetry.transformclient import TransformProxy
-from tests.support import Reactor, Wire
+from tests.support import Reactor
+from tests.wire import Wire
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"
 ANSWER = b"15:here is my poem,"

@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from fastpoetry.doors.site import Site
-from tests.support import Reactor, Wire
+from tests.support import Reactor
+from tests.wire import Wire
 
 
 def parse(data: bytes, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:

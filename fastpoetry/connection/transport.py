@@ -5,8 +5,8 @@ copies.  They know nothing of poems: any protocol runs on them.
 Of what Twisted does not document they lean on C{_tempDataBuffer}, C{_tempDataLen},
 C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting},
 C{_addressType}, C{_maybePauseProducer} and C{SEND_LIMIT}, and of C{unix.Server} on
-C{_sendmsgQueue}; F{tests/test_transport.py} and F{tests/test_tls_producers.py} hold
-each.
+C{_sendmsgQueue}; F{tests/test_transport_twisted.py} and
+F{tests/test_tls_producers.py} hold each.
 """
 
 from __future__ import annotations
