@@ -318,7 +318,7 @@ class Reader:
 class UNIXReader(Reader):
     """
     One reader, by a UNIX socket.  C{"whole"} is a poem with the proof that it is all
-    (see L{fastpoetry.connection.transport.UNIXTransport}), C{"unproven"} every byte
+    (see L{fastpoetry.endpoints.unixsocket.UNIXTransport}), C{"unproven"} every byte
     without it; a clean end too early is C{"cut without proof"}, or C{"cut, and
     proven"}, which must not be.
 

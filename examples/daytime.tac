@@ -10,7 +10,8 @@ import time
 from twisted.application import service
 from twisted.internet.endpoints import quoteStringArgument
 
-from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.connection.delivery import DeliveryProtocol
+from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.daemon import DaemonService
 from fastpoetry.server import PoetryServer
 

@@ -27,9 +27,8 @@ from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError, PoemError
-from fastpoetry.files import readAgain
+from fastpoetry.files import readAgain, readFile
 from fastpoetry.interfaces import IPoetrySource, IReloadable
-from fastpoetry.service import readPoem
 from fastpoetry.text import printable
 
 # Gets the poems, none of them twice, and gives what chooses one for each reader.
@@ -232,7 +231,7 @@ def _isPoem(entry: os.DirEntry[str]) -> bool:
 
 def _readFile(path: str) -> Iterator[bytes]:
     line, isEmpty = 1, True
-    for part in DIVIDER.split(readPoem(path)):
+    for part in DIVIDER.split(readFile(path, PoemError)):
         if part.isspace():
             raise PoemError(f"A blank poem: {path}:{line}")
         if part:  # or it is none, as for strfile(1)

@@ -200,7 +200,7 @@ class _PoetryClient(Protocol):
     def fileDescriptorReceived(self, descriptor: int) -> None:
         """
         On a UNIX socket the last bytes come with a descriptor, which proves that
-        they are the last (see L{fastpoetry.connection.transport.UNIXTransport}).
+        they are the last (see L{fastpoetry.endpoints.unixsocket.UNIXTransport}).
         """
         os.close(descriptor)
         self._hasProof = True

@@ -39,18 +39,40 @@ def openRegular(path: str) -> FileIO:
     raise OSError(errno.EINVAL, "Not a regular file")
 
 
-def readAll(file: FileIO) -> bytes:
+def openFile(path: str, errorClass: type[FastPoetryError]) -> FileIO:
     """
-    Read a regular file, into one piece of memory.
+    Open a file as L{openRegular} does, or say in a sentence why not.
 
-    @raise OSError: when it cannot be read, or is too large for the memory.
+    @param path: a regular file.
+
+    @param errorClass: what to raise when it cannot be opened, or is not a regular file.
     """
     try:
-        content: bytes | None = file.readall()
-    except (MemoryError, OverflowError) as error:
-        raise OSError(errno.ENOMEM, "Too large for the memory") from error
+        return openRegular(path)
+    except OSError as error:
+        raise errorClass(f"{error.strerror}: {path}") from error
+    except ValueError as error:  # it has a NUL byte
+        raise errorClass(f"Not the name of a file: {path!r}") from error
+
+
+def readFile(path: str, errorClass: type[FastPoetryError]) -> bytes:
+    """
+    Read a file, into one piece of memory.
+
+    @param path: a regular file.
+
+    @param errorClass: what to raise when it cannot be read, or is too large for the
+        memory.
+    """
+    with openFile(path, errorClass) as file:
+        try:
+            content: bytes | None = file.readall()
+        except OSError as error:
+            raise errorClass(f"{error.strerror}: {path}") from error
+        except (MemoryError, OverflowError) as error:
+            raise errorClass(f"Too large for the memory: {path}") from error
     if content is None:  # as of /proc/kmsg, which says that it is a regular file
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        raise errorClass(f"{os.strerror(errno.EAGAIN)}: {path}")
     return content
 
 

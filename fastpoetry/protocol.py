@@ -1,5 +1,5 @@
 """
-A poem on the wire: all of it, then the end of the line; or a reset.
+A poem on the wire: all of it, then the end; or a reset.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
+from fastpoetry.connection.delivery import DeliveryProtocol
+from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.connection.outcome import Outcome
 from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.renamed import warnOfNoEffect
@@ -25,8 +26,8 @@ NAMES_PER_LINE = 1900
 
 class PoetryProtocol(DeliveryProtocol):
     """
-    Sends one poem down one connection.  What the reader sends is thrown away,
-    as RFC 865 says.
+    Sends one poem down one connection.  What the reader sends is thrown away, as
+    U{RFC 865<https://www.rfc-editor.org/rfc/rfc865>} says.
     """
 
     _log = Logger()
@@ -39,16 +40,13 @@ class PoetryProtocol(DeliveryProtocol):
         """
         try:
             poem = self.factory.getPoem()
-        except BaseException:  # be it a CancelledError
+            if isinstance(poem, Deferred):
+                self.waitFor(poem)
+                poem.addCallback(self._send).addErrback(self._refuse)
+            else:
+                self._send(poem)
+        except BaseException:  # also a CancelledError
             self._refuse(Failure())
-            return
-        if isinstance(poem, bytes):
-            self.deliver(poem)
-        elif isinstance(poem, Deferred):
-            self.waitFor(poem)
-            poem.addCallback(self._send).addErrback(self._refuse)
-        else:
-            self._refuse(Failure(TypeError(f"it is no bytes: {poem!r:.40}")))
 
     def _send(self, poem: bytes) -> None:
         if not isinstance(poem, bytes):
@@ -84,12 +82,16 @@ class PoetryFactory(DeliveryFactory):
         progress: object = None,
     ) -> None:
         """
-        @param source: what has the poem: an L{IPoetrySource}, or anything with the
-            poem as its attribute C{poem}.
+        @param source: an L{IPoetrySource}, or anything with the poem as its attribute
+            C{poem}.
 
-        @param progress: of 1.0, and of no effect.
+        @param timeout: how many seconds a reader may take nothing.
 
-        @see: L{DeliveryFactory}
+        @param reactor: the clock; by default the global reactor.
+
+        @param title: what the log calls the poem, where a process serves several.
+
+        @param progress: of no effect; it was in 1.0.
         """
         super().__init__(timeout, reactor, title)
         if progress is not None:
@@ -99,7 +101,7 @@ class PoetryFactory(DeliveryFactory):
     @property
     def service(self) -> IPoetrySource:
         """
-        The source, by the name that it has in the published protocol.
+        The source, under the name that the published protocol has for it.
         """
         return self.source
 
@@ -116,9 +118,9 @@ class PoetryFactory(DeliveryFactory):
 
     def logBegun(self, deliveries: list[DeliveryProtocol]) -> None:
         """
-        Have the log say who is sent a poem: one line for all who have come since
-        the last sweep, or a few.  An observer that wants a line for each finds them
-        in the event: C{size}, C{peers} (a list of names) and C{poem} (the source).
+        Log who is sent a poem: one line, or a few, for all that came since the last
+        sweep.  An observer that wants a line for each finds them in the event:
+        C{size}, C{peers} (a list of names) and C{poem} (the source).
         """
         readers = [one for one in deliveries if not one.isQuiet]
         for size, group in groupby(readers, key=attrgetter("size")):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from io import FileIO
 from typing import Any
 
 from twisted.application.service import Service
@@ -17,45 +16,16 @@ from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.error import FastPoetryError, PoemError
-from fastpoetry.files import openRegular, readAgain, readAll
+from fastpoetry.files import readAgain, readFile
 from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource, IReloadable
 from fastpoetry.text import printable
-
-
-def openPoem(path: str) -> FileIO:
-    """
-    Open a poem, never waiting for it.
-
-    @param path: a regular file.
-
-    @raise PoemError: when the file cannot be opened, or is not a regular one.
-    """
-    try:
-        return openRegular(path)
-    except OSError as error:
-        raise PoemError(f"{error.strerror}: {path}") from error
-    except ValueError as error:  # it has a NUL byte
-        raise PoemError(f"Not the name of a file: {path!r}") from error
-
-
-def readPoem(path: str) -> bytes:
-    """
-    Read a poem.
-
-    @raise PoemError: when it cannot be read.
-    """
-    with openPoem(path) as file:
-        try:
-            return readAll(file)
-        except OSError as error:
-            raise PoemError(f"{error.strerror}: {path}") from error
 
 
 @implementer(IHasFigures, IPoetrySource, IReloadable)
 class PoetryService(Service):
     """
-    Reads a poem from a file when it starts, and holds it as one L{bytes} for
-    however many readers.  It knows of no socket.
+    Reads a poem from a file when it starts, and holds it as one L{bytes} for however
+    many readers.  It knows nothing of sockets.
 
     @ivar path: the file, as an absolute path.
 
@@ -71,8 +41,8 @@ class PoetryService(Service):
         self, poetry_file: str | os.PathLike[str], reactor: Any = None
     ) -> None:
         """
-        @param poetry_file: the poem; a relative path counts from the directory
-            that is the current one now, not when the service starts.
+        @param poetry_file: the poem; a relative path counts from the directory that is
+            the current one now, not when the service starts.
 
         @param reactor: by default the global one.
         """
@@ -85,12 +55,12 @@ class PoetryService(Service):
 
         @raise PoemError: when it cannot be read.
         """
-        self._changeOver(readPoem(self.path))
+        self._changeOver(readFile(self.path, PoemError))
         super().startService()
 
     def stopService(self) -> None:
         """
-        Drop what a reload finds from now on.
+        Drop what a reload that is under way will find.
         """
         super().stopService()
         if self._reading is not None:
@@ -115,14 +85,14 @@ class PoetryService(Service):
 
     def reload(self) -> Deferred[None]:
         """
-        Read the poem anew.
+        Read the poem again.
 
         @see: L{IReloadable.reload}
         """
         self._reading = readAgain(
             self.reactor,
             self.path,
-            partial(readPoem, self.path),
+            partial(readFile, self.path, PoemError),
             self._changeOver,
             self._keep,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError, ConnectError
@@ -93,3 +94,13 @@ def peerName(address: IAddress | None) -> str:
         name = os.fsdecode(address.name or b"")
         return printable(name) or "a reader of this machine"
     return str(address)
+
+
+def hostAndPort(address: Any) -> tuple[str, int] | None:
+    """
+    @return: the host and port of an address, to be compared; L{None} for a UNIX
+        socket, whose address has nothing to compare.
+    """
+    host = getattr(address, "host", None)
+    # A port of both families writes an address of IPv4 in another way.
+    return host and (host.removeprefix("::ffff:"), address.port)

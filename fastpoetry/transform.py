@@ -19,7 +19,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.capacity import Memory, OneThread
-from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol, State
+from fastpoetry.connection.delivery import DeliveryProtocol
+from fastpoetry.connection.factory import DeliveryFactory
+from fastpoetry.connection.state import State
 from fastpoetry.deadline import Deadline
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.netstring import OneNetstring

@@ -15,11 +15,11 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
-from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from tests.support import Reactor
 
@@ -179,8 +179,7 @@ class Base(SynchronousTestCase):
         """
         Listen on a UNIX socket.
         """
-        port = UNIXPort(self.mktemp(), ListedFactory(), reactor=self.reactor)
-        port.startListening()
+        port = listenUNIX(self.reactor, self.mktemp(), ListedFactory(), 0o666)
         return self.start(Acceptor(port, limit, self.reactor, self.acceptors))
 
     def start(self, acceptor: Acceptor) -> Acceptor:

@@ -13,7 +13,7 @@ from twisted.logger import LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import files
-from fastpoetry.listening.tls import Certificate
+from fastpoetry.endpoints.tls import Certificate
 from tests.certificates import Issued, issue
 from tests.threads import PlayedThreads
 from tests.tlspeer import Client, Listener, Only, TLSWire

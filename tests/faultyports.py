@@ -18,12 +18,12 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.tcp import Port
-from twisted.internet.unix import Port as UNIXPort
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
+from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from fastpoetry.protocol import PoetryFactory
@@ -163,7 +163,7 @@ class Ports:
         factory = self.wrap(self.factory)
         if kind == "unix":
             path = self._directory / str(next(self._numbers))
-            port: Any = UNIXPort(str(path), factory, reactor=self.reactor)
+            port: Any = listenUNIX(self.reactor, str(path), factory, 0o666)
         else:
             port = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
         port.startListening()

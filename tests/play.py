@@ -16,12 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.delivery import (
-    CHECKS_PER_TIMEOUT,
-    FIN_TIMEOUT,
-    READ_PAUSE,
-    READ_QUOTA,
-)
+from fastpoetry.connection.delivery import CHECKS_PER_TIMEOUT, FIN_TIMEOUT
+from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.support import Reactor, StaticSource

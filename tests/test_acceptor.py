@@ -9,16 +9,15 @@ import os
 import socket
 import struct
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.unix import Port as UNIXPort
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.transport import UNIXTransport
+from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE, Acceptor
-from tests.acceptors import LONGEST_QUEUE, Base, ListedFactory, ScopedSocket, queueInfo
+from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE
+from tests.acceptors import LONGEST_QUEUE, Base, ScopedSocket, queueInfo
 from tests.support import noSpace
 
 
@@ -209,12 +208,9 @@ class AddressTests(Base):
         """
         self.patch(UNIXTransport, "_proof", [])
         patch = self.patch(os, "open", noSpace)
-        port = UNIXPort(self.mktemp(), ListedFactory(), reactor=self.reactor)
-        port.startListening()
-        acceptor = Acceptor(port, 5, self.reactor, self.acceptors)
-        self.assertRaises(OSError, acceptor.start)
+        self.assertRaises(CannotListenError, self.listenUNIX, 5)
         patch.restore()
-        self.start(acceptor)
+        acceptor = self.listenUNIX(5)
         (proof,) = UNIXTransport._proof
         self.addCleanup(os.close, *struct.unpack("i", proof[2]))
         reader = self.connectUNIX()

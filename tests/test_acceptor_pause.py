@@ -12,8 +12,9 @@ import socket
 
 from twisted.logger import capturedLogs, formatEvent
 
+from fastpoetry.connection.kernel import LOST
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import LOST, PAUSE, Acceptor
+from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from tests.acceptors import Base, FailingReciter, openDescriptors
 from tests.support import noSpace
 

@@ -20,8 +20,10 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry import descriptors as descriptorsModule
+from fastpoetry.descriptors import RESERVE
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import PAUSE, RESERVE, Acceptor
+from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from tests.acceptors import ListeningSocket, connectTo
 from tests.play import tries
 from tests.support import Reactor
@@ -196,7 +198,7 @@ class AcceptorProperties(SynchronousTestCase):
         room for, a reader who comes in time is never refused, and readers are let
         in whenever there is room, but for a second after it has failed.
         """
-        self.patch(acceptorModule, "freeDescriptors", self.freeDescriptors)
+        self.patch(descriptorsModule, "freeDescriptors", self.freeDescriptors)
         self.patch(acceptorModule, "MAX_ACCEPTS", TURN)
         self.descriptors = descriptors
         self.reactor = Reactor()

@@ -9,14 +9,9 @@ import errno
 import os
 import resource
 
-from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import (
-    ACCEPTORS,
-    PAUSE,
-    RESERVE,
-    Acceptor,
-    freeDescriptors,
-)
+from fastpoetry import descriptors
+from fastpoetry.descriptors import RESERVE, freeDescriptors
+from fastpoetry.listening.acceptor import ACCEPTORS, PAUSE, Acceptor
 from tests.acceptors import Base, openDescriptors
 
 
@@ -43,7 +38,7 @@ class ShareTests(Base):
             readers = sum(len(one.connections) for one in self.acceptors)
             return RESERVE + free - readers
 
-        self.patch(acceptorModule, "freeDescriptors", pretended)
+        self.patch(descriptors, "freeDescriptors", pretended)
 
     def test_share(self) -> None:
         """

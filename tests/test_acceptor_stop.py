@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from fastpoetry.connection.delivery import SLOW_TICK, TICK
+from fastpoetry.connection.factory import SLOW_TICK, TICK
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.protocol import PoetryFactory
 from tests.acceptors import Base, Reciter, openDescriptors

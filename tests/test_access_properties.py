@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from fastpoetry.connection.tls import TLSFactory
 from fastpoetry.doors.site import Site
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.listening.access import Access
 from fastpoetry.listening.proxyheader import HeaderFactory
 from fastpoetry.protocol import PoetryFactory

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.tls}: the files of certificates, and handshakes.
+Tests of L{fastpoetry.endpoints.tls}: the files of certificates, and handshakes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface.verify import verifyObject
 
+from fastpoetry.endpoints.tls import Certificate
 from fastpoetry.error import CertificateError
-from fastpoetry.listening.tls import Certificate
 from tests.certificatecase import CA, DH, LEAF, MIDDLE, OTHER, CertificateTests
 from tests.certificates import Issued, issue
 from tests.tlspeer import VERSIONS

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.tls}: how long a certificate is valid.
+Tests of L{fastpoetry.endpoints.tls}: how long a certificate is valid.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from fastpoetry import files
-from fastpoetry.listening.tls import DAY, Certificate
+from fastpoetry.endpoints.certificate import DAY, Certificate
 from tests.certificatecase import DH, END, LEAF, OTHER, CertificateTests
 from tests.threads import noThread
 

@@ -25,6 +25,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from fastpoetry.connection.transport import Transport
+from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from tests.certificates import makeCertificate
 from tests.dialogues import (
@@ -393,7 +394,11 @@ class UNIX:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)  # type: ignore[attr-defined]
         path = str(Path(directory.name) / "socket")
-        return reactor.listenUNIX(path, factory), UNIXClientEndpoint(reactor, path)
+        if self.isOurs:  # type: ignore[attr-defined]
+            port: Any = listenUNIX(reactor, path, factory, 0o666)
+        else:
+            port = reactor.listenUNIX(path, factory)
+        return port, UNIXClientEndpoint(reactor, path)
 
 
 class TwistedTCPTests(TCP, Dialogues, TestCase):
@@ -422,7 +427,7 @@ class TransportTests(TCP, Dialogues, TestCase):
 
 class UNIXTransportTests(UNIX, Dialogues, TestCase):
     """
-    The dialogues on L{fastpoetry.connection.transport.UNIXTransport}.
+    The dialogues on L{fastpoetry.endpoints.unixsocket.UNIXTransport}.
     """
 
     isOurs = True

@@ -15,8 +15,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry.endpoints import tls
 from fastpoetry.error import ListenError
-from fastpoetry.listening import tls
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.text import explain
 from tests.support import Reactor, socketPath
@@ -140,7 +140,7 @@ class ParseTests(SynchronousTestCase):
         """
         Without what TLS needs, the sentence is about that.
         """
-        with mock.patch.dict(sys.modules, {"fastpoetry.listening.tls": None}):
+        with mock.patch.dict(sys.modules, {"fastpoetry.endpoints.tls": None}):
             error = self.assertRaises(ListenError, parseEndpoint, None, "ssl:443")
         begin = "Not an endpoint: ssl:443 (TLS is not installed: "
         self.assertTrue(str(error).startswith(begin), error)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from fastpoetry.connection.transport import UNIXTransport
+from fastpoetry.endpoints.unixsocket import UNIXTransport
 from tests.faults import (
     ABORTED,
     ACCEPT,

@@ -16,7 +16,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.protocol import PoetryFactory
 from tests.certificates import makeCertificate
 from tests.faults import (

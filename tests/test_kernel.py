@@ -14,7 +14,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
-from fastpoetry.connection.kernel import Progress, hasAll, progress, setReset
+from fastpoetry.connection.kernel import Progress, progress, setReset
 from tests.processes import DEADLINE
 from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
@@ -213,23 +213,22 @@ class TCPTests(KernelTests):
         """
         reader, server = self.connect()
         server.send(b"poem")
-        self.assertFalse(hasAll(server, 4))
+        self.assertEqual(progress(server, 4)[1:], (False, False))
         server.shutdown(socket.SHUT_WR)
         self.waitUntil(lambda: self.state(server) == FIN_WAIT2)
-        self.assertFalse(hasAll(server, 4))
+        self.assertEqual(progress(server, 4)[1:], (True, False))
         while reader.recv(4):
             pass
         setReset(reader, resets)
         reader.close()
         self.waitUntil(lambda: self.state(server) == CLOSE)
-        self.assertTrue(hasAll(server, 4))
-        self.assertFalse(hasAll(server, 5))
+        self.assertEqual(progress(server, 4)[1:], (True, True))
+        self.assertEqual(progress(server, 5)[1:], (False, True))
         server.close()
-        self.assertFalse(hasAll(server, 4))
 
-    def test_hasAll(self) -> None:
+    def test_closedWhole(self) -> None:
         """
-        That a connection is closed, and nothing is missing, can be had for less.
+        A closed connection is known to be complete if nothing is missing.
         """
         for resets in (False, True):
             self.closeAll(resets)
@@ -397,15 +396,6 @@ class UNIXTests(KernelTests):
         )
         reader.recv(4)
         self.assertTrue(isClosed(server))
-
-    def test_hasAll(self) -> None:
-        """
-        Whether it is closed is not known at once.
-        """
-        reader, server = self.connect()
-        reader.close()
-        server.shutdown(socket.SHUT_WR)
-        self.assertFalse(hasAll(server, 0))
 
     def test_readerTalks(self) -> None:
         """

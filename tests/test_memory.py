@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.memory}.
+Tests of L{fastpoetry.socketmemory}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import Acceptor
-from fastpoetry.listening.memory import OVER, PAUSE, SocketMemory
+from fastpoetry.socketmemory import OVER, PAUSE, SocketMemory
 from tests.acceptors import Base
 
 # Pages: a megabyte has 250 of 4,000 bytes.
@@ -56,7 +56,7 @@ class SocketMemoryTests(SynchronousTestCase):
         self.write(self.used, USED.format(used))
         self.now += after
         with capturedLogs() as events:
-            self.memory.look(self.now, 8012)
+            self.memory.check(self.now, 8012)
         for event in events:
             self.assertIs(event["log_level"], LogLevel.warn)
         return [str(formatEvent(event)) for event in events]
@@ -102,7 +102,7 @@ class SocketMemoryTests(SynchronousTestCase):
         for text in ("", "TCP: inuse 1 mem\n", "TCP: inuse 1\n", "TCP: mem x\n", "TCP"):
             self.write(self.used, text)
             self.now += PAUSE
-            self.memory.look(self.now, 1)
+            self.memory.check(self.now, 1)
         self.look(LOW - 1)
         for text in ("", "1 2"):
             self.write(self.limits, text)
@@ -110,7 +110,7 @@ class SocketMemoryTests(SynchronousTestCase):
         for path in (self.limits, self.used):
             os.remove(path)
             self.now += PAUSE
-            self.memory.look(self.now, 1)
+            self.memory.check(self.now, 1)
 
     def test_kernel(self) -> None:
         """
@@ -118,7 +118,7 @@ class SocketMemoryTests(SynchronousTestCase):
         """
         self.write(self.limits, "0 1 1\n")
         with capturedLogs() as events:
-            SocketMemory(limits=self.limits).look(0.0, 0)
+            SocketMemory(limits=self.limits).check(0.0, 0)
         self.assertEqual(len(events), 1)
 
 
@@ -130,9 +130,9 @@ class Looks(SocketMemory):
     def __init__(self) -> None:
         self.looks: list[tuple[float, int]] = []
 
-    def look(self, now: float, readers: int) -> None:
+    def check(self, now: float, readers: int) -> None:
         """
-        @see: L{SocketMemory.look}
+        @see: L{SocketMemory.check}
         """
         self.looks.append((now, readers))
 

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
 from fastpoetry.commands.options import ListenerOptions
-from fastpoetry.connection.delivery import DeliveryFactory
+from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.text import brief
 from tests.support import assertRefused
 

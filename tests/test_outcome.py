@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.outcome import Counts, Outcome, bytesTaken
-from fastpoetry.connection.transport import UNIXTransport
+from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource
 from tests.wire import Wire

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.commands import proxytap, tap, transformtap
 from fastpoetry.commands.arguments import makeParser
-from fastpoetry.connection import delivery
+from fastpoetry.connection import outcome
 from fastpoetry.connection.outcome import Outcome
 from fastpoetry.figures import FIGURES
 from tests.pages import codes, read, rows
@@ -85,9 +85,9 @@ def linesOfLog() -> set[tuple[str, str]]:
     @return: what the code has the log say, each with its level.
     """
     found = {
-        (delivery.NONE, "info"),
-        (delivery.CUT, "info"),
-        (delivery.GAVE_UP, "warn"),
+        (outcome.NONE, "info"),
+        (outcome.CUT, "info"),
+        (outcome.GAVE_UP, "warn"),
     }
     for module in getModule("fastpoetry").walkModules():
         for node in ast.walk(ast.parse(module.filePath.getContent())):

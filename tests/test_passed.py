@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.passed}.
+Tests of L{fastpoetry.endpoints.passed}.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from twisted.internet.tcp import _reservedFD
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry.endpoints import passed
+from fastpoetry.endpoints.passed import namesOfPassed
+from fastpoetry.endpoints.unixsocket import UNIXPort
 from fastpoetry.error import ListenError
-from fastpoetry.listening import passed
 from fastpoetry.listening.endpoint import parseEndpoint
-from fastpoetry.listening.passed import namesOfPassed
-from fastpoetry.listening.unixsocket import UNIXPort
 from tests.support import ListeningReactor, socketPath
 
 # LISTEN_FDS and LISTEN_FDNAMES, and the names that they stand for.

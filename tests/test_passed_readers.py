@@ -13,8 +13,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connection.delivery import TICK
-from fastpoetry.listening import passed
+from fastpoetry.connection.factory import TICK
+from fastpoetry.endpoints import passed
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.faults import READS

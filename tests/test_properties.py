@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connection import delivery
-from fastpoetry.connection.delivery import FIN_TIMEOUT, READ_PAUSE, READ_QUOTA
+from fastpoetry.connection import factory
+from fastpoetry.connection.delivery import FIN_TIMEOUT
+from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from tests.play import READ, SWEEP, Plan, Play, tries
 
 SIZES = st.one_of(
@@ -84,7 +85,7 @@ class ProtocolProperties(SynchronousTestCase):
         """
         Sweep less often.
         """
-        self.patch(delivery, "SLOW_TICK", SWEEP)
+        self.patch(factory, "SLOW_TICK", SWEEP)
 
     @tries(400)
     @given(PLANS, operations(1), TIMEOUTS, GRACES, PACES)

@@ -14,14 +14,9 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connection.delivery import (
-    CHECKS_PER_TIMEOUT,
-    FIN_TIMEOUT,
-    READ_PAUSE,
-    READ_QUOTA,
-    SLOW_TICK,
-    TICK,
-)
+from fastpoetry.connection.delivery import CHECKS_PER_TIMEOUT, FIN_TIMEOUT
+from fastpoetry.connection.factory import SLOW_TICK, TICK
+from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource
 from tests.wire import Wire

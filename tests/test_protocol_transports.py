@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.connection.delivery import READ_PAUSE, READ_QUOTA, SLOW_TICK
+from fastpoetry.connection.factory import SLOW_TICK
+from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource
 from tests.wire import PretendedSocket

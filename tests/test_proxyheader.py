@@ -17,8 +17,9 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT, SLOW_TICK
-from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT
+from fastpoetry.connection.factory import SLOW_TICK
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.listening.access import REPORT, Access
 from fastpoetry.listening.proxyheader import TIMEOUT, HeaderFactory
 from fastpoetry.protocol import PoetryFactory

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.connection import kernel
-from fastpoetry.connection.delivery import TICK
+from fastpoetry.connection.factory import TICK
 from fastpoetry.error import ListenError
 from fastpoetry.listening.access import Access
 from fastpoetry.listening.proxyheader import TIMEOUT

@@ -17,7 +17,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from fastpoetry import files
-from fastpoetry import service as serviceModule
 from fastpoetry.daemon import DaemonService
 from fastpoetry.interfaces import IAbortable, IReloadable
 from fastpoetry.service import PoetryService
@@ -137,7 +136,7 @@ class PoemTests(ReloadTestCase):
         """
         for error in (MemoryError(), OverflowError()):
             unreadable = Unreadable(error)
-            self.patch(serviceModule, "openPoem", lambda _, file=unreadable: file)
+            self.patch(files, "openRegular", lambda _, file=unreadable: file)
             self.assertKeeps(f"Too large for the memory: {self.service.path}")
 
     def test_noThread(self) -> None:

@@ -24,17 +24,17 @@ LITTLE, HUGE = 1_000_000, 2 * 2**30
 # A disk that is gone when the poem is read for the second time.
 HANGING = """
 import threading
-from fastpoetry import service as module
+from fastpoetry import files as module
 
-openPoem, opened = module.openPoem, []
+openRegular, opened = module.openRegular, []
 
 def hang(path):
     opened.append(path)
     if len(opened) > 1:
         threading.Event().wait()
-    return openPoem(path)
+    return openRegular(path)
 
-module.openPoem = hang
+module.openRegular = hang
 """
 
 

@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from fastpoetry.connection.connections import Connections
+from fastpoetry.connection.connections import REPORT, Connections
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.server import REPORT, PoetryServer
+from fastpoetry.server import PoetryServer
 from tests.support import ListeningReactor, StaticSource, socketPath
 from tests.wire import PretendedEpoll, Wire
 
@@ -221,7 +221,9 @@ class DrainTests(SynchronousTestCase):
             [
                 (event["log_level"], formatEvent(event))
                 for event in events
-                if event["log_namespace"] == "fastpoetry.server.PoetryServer"
+                if event["log_namespace"].startswith(
+                    ("fastpoetry.server", "fastpoetry.connection")
+                )
             ],
             [
                 (LogLevel.info, "stopping, readers in flight: 2"),

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry import service
+from fastpoetry import files
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.service import PoetryService
@@ -115,7 +115,7 @@ class PoetryServiceTests(SynchronousTestCase):
         reader, writer = os.pipe()
         self.addCleanup(os.close, writer)
         os.set_blocking(reader, False)
-        self.patch(service, "openPoem", lambda path: FileIO(reader))
+        self.patch(files, "openRegular", lambda path: FileIO(reader))
         self.assertRefused("kmsg", "Resource temporarily unavailable")
 
     def test_relativePath(self) -> None:

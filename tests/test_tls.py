@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.connection.tls}: the handshake.
+Tests of L{fastpoetry.endpoints.tlstransport}: the handshake.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from tests.support import Reactor
 from tests.tlspeer import (
     PLAIN_CLOSE_NOTIFY,

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.connection.tls}: poems, and floods.
+Tests of L{fastpoetry.endpoints.tlstransport}: poems, and floods.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.logger import capturedLogs, formatEvent
 
-from fastpoetry.connection.delivery import State
-from fastpoetry.connection.tls import MAX_BARREN, RECORD
+from fastpoetry.connection.state import State
+from fastpoetry.endpoints.tlstransport import MAX_BARREN, RECORD
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, writeAnd
 from tests.tlspeer import (

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.tls}: the endpoint, and a server with one.
+Tests of L{fastpoetry.endpoints.tls}: the endpoint, and a server with one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from twisted.logger import capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 import fastpoetry.server
-from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.endpoints.tls import TLSEndpoint
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.error import ListenError
-from fastpoetry.listening.tls import TLSEndpoint
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.certificatecase import DH, LEAF, MIDDLE, CertificateTests

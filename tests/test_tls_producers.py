@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.connection.tls} with producers that know nothing of this package.
+Tests of L{fastpoetry.endpoints.tlstransport} with foreign producers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from fastpoetry.connection.tls import RECORD
+from fastpoetry.endpoints.tlstransport import RECORD
 from tests.support import writeAnd
 from tests.tlspeer import (
     Client,

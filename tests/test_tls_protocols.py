@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.connection.tls} with protocols that know nothing of this package.
+Tests of L{fastpoetry.endpoints.tlstransport} with foreign protocols.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
-from fastpoetry.connection.tls import RECORD
+from fastpoetry.endpoints.tlstransport import RECORD
 from tests.support import writeAnd
 from tests.tlspeer import (
     VERSIONS,

@@ -11,7 +11,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.delivery import FIN_TIMEOUT, READ_PAUSE, READ_QUOTA
+from fastpoetry.connection.delivery import FIN_TIMEOUT
+from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.transform import (
     TRANSFORMS,

@@ -12,7 +12,6 @@ import socket
 import struct
 from typing import Any
 
-from twisted.internet import unix
 from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IUNIXTransport
@@ -21,8 +20,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.delivery import DeliveryFactory, DeliveryProtocol
-from fastpoetry.connection.transport import PAGE, SENT_AT_ONCE, UNIXTransport
+from fastpoetry.connection.delivery import DeliveryProtocol
+from fastpoetry.connection.factory import DeliveryFactory
+from fastpoetry.connection.transport import SENT_AT_ONCE
+from fastpoetry.endpoints.unixsocket import PAGE, UNIXTransport, listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.protocol import PoetryFactory
 from tests.processes import DEADLINE
@@ -210,8 +211,7 @@ class UNIXTests(RealTests):
         # A name of the kernel's own (unix(7)): a path may be too long.
         factory = PoetryFactory(StaticSource(BIG), 40.0, self.reactor)
         name = f"\0fastpoetry-{os.getpid()}"
-        port: Any = unix.Port(name, factory, reactor=self.reactor)
-        port.startListening()
+        port = listenUNIX(self.reactor, name, factory, 0o666)
         self.addCleanup(port.connectionLost, Failure(CONNECTION_DONE))
         acceptor = Acceptor(port, None, self.reactor, set())
         self.connections.close()

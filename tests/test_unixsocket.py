@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.unixsocket}.
+Tests of L{fastpoetry.endpoints.unixsocket}.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from fastpoetry.endpoints.unixsocket import UNIXPort, listenUNIX
 from fastpoetry.error import ListenError
 from fastpoetry.listening import acceptor
-from fastpoetry.listening.unixsocket import UNIXPort, listenUNIX
 from fastpoetry.server import PoetryServer
 from fastpoetry.text import explain
 from tests.support import Reactor, noSpace, socketPath
@@ -199,12 +199,16 @@ class PortTests(UNIXSocketTestCase):
 
     def test_cannotRemove(self) -> None:
         """
-        A port whose file cannot be removed is closed all the same.
+        A port whose file cannot be removed is closed all the same, and the log says so.
         """
         port = self.listen()
         self.patch(os, "unlink", noSpace)
-        closed = Failure(ConnectionDone())
-        self.assertRaises(OSError, port.connectionLost, closed)
+        with capturedLogs() as events:
+            port.connectionLost(Failure(ConnectionDone()))
+        self.assertIn(
+            f"cannot remove the socket: unix:{self.path}: No space left on device",
+            [formatEvent(event) for event in events],
+        )
         self.assertEqual(self.factory.ports, 0)
         self.assertRaises(ConnectionRefusedError, self.connect)
 

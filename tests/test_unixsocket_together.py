@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.listening.unixsocket}, with others who start at the same time.
+Tests of L{fastpoetry.endpoints.unixsocket}, with others who start at the same time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 
-from fastpoetry.listening import unixsocket
-from fastpoetry.listening.unixsocket import listenUNIX
+from fastpoetry.endpoints import unixsocket
+from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.text import explain
 from tests.support import Reactor
 from tests.test_unixsocket import TAKEN, CountedFactory, UNIXSocketTestCase

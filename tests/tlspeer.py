@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import classImplementsOnly, implementer
 
-from fastpoetry.connection.tls import TLSFactory
+from fastpoetry.endpoints.tlstransport import TLSFactory
 from tests.certificates import makeCertificate
 from tests.support import Reactor
 from tests.wire import Wire

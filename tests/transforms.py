@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.capacity import Memory
-from fastpoetry.connection.delivery import SLOW_TICK
+from fastpoetry.connection.factory import SLOW_TICK
 from fastpoetry.transform import EXPANSION, TransformFactory, TransformService
 from fastpoetry.transformclient import TransformProxy
 from tests.support import Reactor

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from twisted.internet.address import IPv4Address
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.delivery import TICK
+from fastpoetry.connection.factory import TICK
 from fastpoetry.connection.transport import Transport
 
 # States of a TCP connection (include/net/tcp_states.h).

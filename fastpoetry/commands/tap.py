@@ -15,10 +15,11 @@ from twisted.python import usage
 from fastpoetry.commands.udp import UDPOptions, addDatagrams
 from fastpoetry.commands.web import WebOptions, addSites
 from fastpoetry.daemon import DaemonService
-from fastpoetry.error import FastPoetryError
+from fastpoetry.error import FastPoetryError, PoemError
+from fastpoetry.files import openFile
 from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.service import PoetryService, openPoem
+from fastpoetry.service import PoetryService
 
 if TYPE_CHECKING:
     from fastpoetry.anthology import Anthology, Choice
@@ -127,7 +128,7 @@ class Options(WebOptions, UDPOptions):
 
     def _checkPoem(self, file: str) -> None:
         try:
-            openPoem(file).close()
+            openFile(file, PoemError).close()
         except FastPoetryError as error:
             raise usage.UsageError(f"cannot read the poem: {error}") from error
 

@@ -1,48 +1,53 @@
 """
-Who is open: the connections of one listening port, and what they wait for.
+The open connections of one listening port, and the events that they wait for.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
+from twisted.internet.interfaces import IAddress, IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.transport import Transport
+from fastpoetry.text import hostAndPort
 
 _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
 _DONE = Failure(CONNECTION_DONE)
+
+# Seconds between two lines of the log that say how many connections are still open.
+REPORT = 5.0
 
 
 @implementer(IReadDescriptor)
 class Connections:
     """
-    The open connections of one port: counted for its limit, waited for and, in the
-    end, aborted when it stops.
+    The open connections of one port: counted for its limit, drained when it stops and,
+    in the end, aborted.
 
-    To its transports it is their reactor, and a cheap one: what a transport wants
-    during its turn is settled at the end of the turn, so that a connection which sends
+    To its transports it is the reactor, and a cheap one: what a transport wants during
+    its turn is settled at the end of the turn, so that a connection which sends
     everything at once waits for nothing.  The others wait in an C{epoll} of their own,
     which the reactor knows as one descriptor.
 
-    @ivar watchers: what is called whenever a connection is lost, in this order (the
-        keys of a C{dict}).
+    @ivar watchers: called whenever a connection is lost, in this order (the keys of a
+        C{dict}).
     """
 
     _log = Logger()
 
     def __init__(self, reactor: Any, epoll: Any = None) -> None:
         """
-        @param reactor: the reactor behind it.
+        @param reactor: the real one.
 
-        @param epoll: by default a new one of the kernel's.
+        @param epoll: by default a new one.
         """
         self.watchers: dict[Callable[[], None], None] = {}
         self.callLater = reactor.callLater
@@ -57,9 +62,19 @@ class Connections:
     def __iter__(self) -> Iterator[Transport]:
         return iter(tuple(self._open.values()))
 
+    def has(self, peer: IAddress | None, host: IAddress | None) -> bool:
+        """
+        @return: whether a connection of TCP is open between these two ends.
+        """
+        ends = hostAndPort(peer), hostAndPort(host)
+        return None not in ends and any(
+            (hostAndPort(one.getPeer()), hostAndPort(one.getHost())) == ends
+            for one in self
+        )
+
     def begin(self, transport: Transport) -> None:
         """
-        Begin a connection: tell its protocol, and send what that writes.
+        Begin a connection: tell its protocol, and send what the protocol writes.
         """
         self._open[transport.fd] = transport
         transport.hasTurn = True
@@ -76,7 +91,7 @@ class Connections:
 
     def wait(self, transport: Transport) -> None:
         """
-        Have the kernel wait for what a transport wants, unless it is lost.
+        Tell the kernel to wait for what a transport wants, unless that is lost.
         """
         wants, waits = transport.wants, transport.waits
         if wants == waits or self._open.get(transport.fd) is not transport:
@@ -98,7 +113,7 @@ class Connections:
         Forget a connection that is about to be closed.
         """
         transport.wants = 0
-        if transport.waits:  # a process that was forked may have a copy of it yet
+        if transport.waits:  # a forked process may still have a copy of the descriptor
             self.wait(transport)
         del self._open[transport.fd]
         if transport.leave is not None:
@@ -106,15 +121,15 @@ class Connections:
 
     def tellWatchers(self) -> None:
         """
-        A connection is lost, and its protocol knows.
+        Call the watchers: a connection is lost, and its protocol knows.
         """
         for watcher in tuple(self.watchers):
             watcher()
 
     def whenNone(self) -> Deferred[None]:
         """
-        @return: a L{Deferred} that fires as soon as no connection is open.  It
-            can be cancelled.
+        @return: a L{Deferred} that fires as soon as no connection is open.  It can be
+            cancelled.
         """
 
         def check() -> None:
@@ -127,16 +142,52 @@ class Connections:
         check()
         return none
 
+    @inlineCallbacks
+    def drain(
+        self, grace: float, checkAll: Callable[[], None]
+    ) -> Generator[Deferred[None], Any, None]:
+        """
+        Wait until no connection is open.  Abort those that are left after a time.
+
+        @param grace: how many seconds to wait.
+
+        @param checkAll: closes connections whose reader has everything.
+
+        @return: a L{Deferred} that fires when none is open.
+        """
+        if not self:
+            return
+        report = LoopingCall(
+            lambda: self._log.info(
+                "stopping, readers in flight: {count}", count=len(self)
+            )
+        )
+        report.clock = self._reactor
+        report.start(REPORT)
+        try:
+            yield self.whenNone().addTimeout(grace, self._reactor)
+        except TimeoutError:
+            self._log.warn(
+                "aborting the readers left after {grace} seconds: {count}",
+                count=len(self),
+                grace=grace,
+            )
+            checkAll()
+            self.abort()
+            yield self.whenNone()
+        finally:
+            report.stop()
+
     def abort(self) -> None:
         """
-        End every connection with a reset, so that nobody takes what it has for all.
+        Reset every connection, so that no reader takes what it has for all.
         """
         for transport in self:
             transport.abortConnection()
 
     def close(self) -> None:
         """
-        Give the C{epoll} back when the last connection has gone: nobody comes any more.
+        Close the C{epoll} when the last connection is lost.  No other may begin.
         """
         none = self.whenNone().addCallback(lambda _: self._reactor.removeReader(self))
         none.addCallback(lambda _: self._epoll.close())
@@ -149,7 +200,7 @@ class Connections:
             self.wait(transport)
 
     def _failed(self, error: BaseException) -> BaseException:
-        # Of the protocol, be it a CancelledError: it must cost nobody else the turn.
+        # Also a CancelledError: it must cost no other connection its turn.
         self._log.failure("an error costs a connection")
         return error
 
@@ -165,14 +216,14 @@ class Connections:
 
     def doRead(self) -> None:
         """
-        Give those their turn for whom something has come.
+        Give those connections a turn that have an event.
         """
-        # Of all of them: by default it gives no more than 1,023 at once.
+        # Events of all of them: by default epoll gives no more than 1,023 at once.
         for fd, events in self._epoll.poll(0, len(self._open) or 1):
             transport = self._open.get(fd)
             if transport is None or not transport.waits:
-                # It was lost during the turn of another; and perhaps somebody began
-                # then who has its number.
+                # It was lost during another's turn; perhaps a new connection has its
+                # number.
                 continue
             transport.hasTurn = True
             why: Any = None
@@ -199,7 +250,7 @@ class Connections:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor is at its end, and so are all connections.
+        The reactor has stopped: all connections are lost.
         """
         for transport in self:
             self._lose(transport, CONNECTION_LOST, False)

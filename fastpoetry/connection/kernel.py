@@ -4,6 +4,7 @@ What the kernel knows of a connection, and Twisted does not (Linux: tcp(7), unix
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import select
 import socket
@@ -12,16 +13,15 @@ import sys
 import termios
 from typing import Any, NamedTuple
 
-# Whether this kernel tells: that of a Mac, for one, does not.
+# Whether this kernel tells enough.  That of a Mac, for one, does not.
 TELLS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
 
-# struct tcp_info (include/uapi/linux/tcp.h), of which the kernel gives as much as it
-# is asked for: tcpi_state is its first byte; tcpi_bytes_acked, which came with Linux
-# 4.1, is the 64-bit number that follows the first 120.
+# The part of struct tcp_info (include/uapi/linux/tcp.h) that is asked for: its first
+# byte is tcpi_state; after 120 bytes comes tcpi_bytes_acked, since Linux 4.1.
 _INFO = struct.Struct("=B119xQ")
 _CLOSE = 7  # include/net/tcp_states.h
 
-# Numbers: an enumeration takes a third of a microsecond to become one.
+# Numbers, since it takes a third of a microsecond to make one of an enumeration.
 _UNIX, _TCP = int(socket.AF_UNIX), int(socket.IPPROTO_TCP)
 _TCP_INFO = int(getattr(socket, "TCP_INFO", 0))
 _SOCKET, _LINGER = int(socket.SOL_SOCKET), int(socket.SO_LINGER)
@@ -29,6 +29,13 @@ _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 _RESET, _END = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # socket(7)
 _NONE = struct.pack("i", 0)
+
+
+# Errors of accept(2) that concern only the connection that was accepted: it is lost
+# already, or the network had an error for it.
+LOST = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN}
+LOST |= {errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH}
+LOST |= {errno.EOPNOTSUPP, errno.ENETUNREACH}
 
 
 class Progress(NamedTuple):
@@ -53,7 +60,7 @@ class Progress(NamedTuple):
 def progress(connection: Any, sent: int | None = None) -> Progress:
     """
     Ask how far a connection has come.  What C{send} took is no progress: the kernel
-    keeps megabytes for a reader that never takes a byte, and is busy for minutes with
+    keeps megabytes for a reader that never takes a byte, and sends them for minutes to
     one that is slow.
 
     @param connection: a connected stream socket.
@@ -75,26 +82,6 @@ def progress(connection: Any, sent: int | None = None) -> Progress:
     return Progress(acknowledged, isComplete, state == _CLOSE)
 
 
-def hasAll(connection: Any, sent: int) -> bool:
-    """
-    Ask at the least cost what is so of most connections at the first look.
-
-    @param connection: a connected stream socket.
-
-    @param sent: how many bytes were sent before the end, which was sent, too.
-
-    @return: whether it is closed, and the other side has everything; where that is not
-        known at once, as on a UNIX socket, C{False}.
-    """
-    if connection.family == _UNIX:
-        return False
-    try:
-        info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
-        return bool(info[0] == _CLOSE and _INFO.unpack(info)[1] > sent)
-    except (OSError, LookupError, struct.error):
-        return False
-
-
 def acknowledged(connection: Any) -> int | None:
     """
     @param connection: a connected stream socket.
@@ -107,8 +94,8 @@ def acknowledged(connection: Any) -> int | None:
 
 
 def _unixProgress(connection: Any, sent: int | None) -> Progress:
-    # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes, but
-    # 0 is when everything has been read.
+    # On a socket TIOCOUTQ is SIOCOUTQ.  A UNIX socket counts memory, not bytes; it is 0
+    # when everything has been read.
     pending = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _NONE)
     taken = -int.from_bytes(pending, sys.byteorder)
     if sent is None:
@@ -117,14 +104,15 @@ def _unixProgress(connection: Any, sent: int | None) -> Progress:
         isClosed = not connection.recv(1, _PEEK) and pending == _NONE
     except BlockingIOError:
         isClosed = False
-    except ConnectionError:  # it was closed with something unread
+    except ConnectionError:  # the reader closed it with something unread
         return Progress(taken, False, True)
     return Progress(taken, pending == _NONE, isClosed)
 
 
 def setReset(connection: Any, resets: bool) -> None:
     """
-    Say what the other side sees when a socket is closed, by whomever.
+    Set what the other side sees when a socket is closed, also by the kernel when the
+    process ends.
 
     @param connection: a TCP socket, connected or listening: the sockets that it
         accepts inherit it.  On a UNIX socket it has no effect.

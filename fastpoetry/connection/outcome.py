@@ -1,5 +1,5 @@
 """
-What has become of readers.
+What became of readers: counted, and in the log.
 """
 
 from __future__ import annotations
@@ -8,10 +8,22 @@ from collections import Counter
 from enum import Enum
 from typing import Any
 
+from twisted.logger import Logger, LogLevel
+
+from fastpoetry.text import peerName
+
+# Lines of the log for readers that did not get all of it.
+NONE = "{peer} got nothing{title}: {why}"
+CUT = "{peer} got {atMost}{taken} of {size} bytes{title}: {why}"
+GAVE_UP = (
+    "gave up on {peer}, which took nothing for {timeout} seconds: "
+    "it got {atMost}{taken} of {size} bytes{title}"
+)
+
 
 class Outcome(Enum):
     """
-    Why a reader has not all of it, in words for the log.
+    Why a reader did not get all of it, in words for the log.
     """
 
     LEFT = "it left"
@@ -24,11 +36,11 @@ class Outcome(Enum):
 
 class Counts:
     """
-    What has become of all the readers of one factory.
+    How many readers of one factory got all, and how many did not.
 
-    @ivar whole: how many have got all of it.
+    @ivar whole: how many got all of it.
 
-    @ivar cut: how many have not, by the L{Outcome}.
+    @ivar cut: how many did not, by their L{Outcome}.
 
     @ivar size: how many bytes all of them have taken, as far as that is known.
     """
@@ -39,18 +51,18 @@ class Counts:
 
     def addWhole(self, size: int) -> None:
         """
-        Count a reader who has got all of it.
+        Count a reader that got all of it.
 
-        @param size: how many bytes that are.
+        @param size: how many bytes that were.
         """
         self.whole += 1
         self.size += size
 
     def add(self, outcome: Outcome, size: int) -> None:
         """
-        Count a reader who has not.
+        Count a reader that did not.
 
-        @param size: how many bytes it has taken.
+        @param size: how many bytes it got.
         """
         self.cut[outcome] += 1
         self.size += size
@@ -65,17 +77,47 @@ class Counts:
 
 def bytesTaken(transport: Any, size: int) -> tuple[int, bool]:
     """
-    Find out how much a reader has taken whose connection was lost.
+    Find out how much a reader got whose connection is lost.
 
     @param transport: that of the connection.
 
     @param size: how many bytes were written to it.
 
-    @return: how many the reader's kernel has acknowledged, and that this is known; or
-        how many were handed to ours, and that it is not known.
+    @return: how many bytes the reader's kernel has acknowledged, and C{True}; or how
+        many were given to this one, and C{False}, where the other is not known.
     """
     acknowledged = getattr(transport, "acknowledged", None)
     if acknowledged is not None:
         return min(size, max(0, acknowledged - transport.overhead)), True
     unsent = len(getattr(transport, "dataBuffer", b"")) - transport.offset
     return max(0, size - unsent), False
+
+
+def report(
+    outcome: Outcome, delivery: Any, taken: int, isKnown: bool, log: Logger
+) -> None:
+    """
+    Log that a reader did not get all of it.
+
+    @param delivery: the L{DeliveryProtocol
+        <fastpoetry.connection.delivery.DeliveryProtocol>}.
+
+    @param taken: how many bytes it got, C{isKnown} or at most.
+    """
+    level, line, why = LogLevel.info, CUT if delivery.size else NONE, outcome.value
+    if outcome is Outcome.ABORTED:  # over TLS there may be a reason
+        why = getattr(delivery.transport, "why", "") or why
+    if outcome is Outcome.GAVE_UP:
+        level, line = LogLevel.warn, GAVE_UP
+    log.emit(
+        level,
+        line,
+        peer=peerName(delivery.transport.getPeer()),
+        atMost="" if isKnown else "at most ",
+        taken=taken,
+        size=delivery.size,
+        title=delivery.factory.fromTitle,
+        timeout=delivery.factory.timeout,
+        why=why,
+        outcome=outcome,
+    )

@@ -1,24 +1,22 @@
 """
-Twisted's own transports for accepted connections, cheap to make, and sending without
-copies.  They know nothing of poems: any protocol runs on them.
+Twisted's own transport for accepted connections, made cheap, and sending without
+copies.  It knows nothing of poems: any protocol runs on it.
 
-Of what Twisted does not document they lean on C{_tempDataBuffer}, C{_tempDataLen},
-C{_writeDisconnecting}, C{_writeDisconnected}, C{_closeWriteConnection}, C{_aborting},
-C{_addressType}, C{_maybePauseProducer} and C{SEND_LIMIT}, and of C{unix.Server} on
-C{_sendmsgQueue}; F{tests/test_transport_twisted.py} and
-F{tests/test_tls_producers.py} hold each.
+It leans on these parts of Twisted that are not documented: C{_tempDataBuffer},
+C{_tempDataLen}, C{_writeDisconnecting}, C{_writeDisconnected},
+C{_closeWriteConnection}, C{_aborting}, C{_addressType}, C{_maybePauseProducer},
+C{SEND_LIMIT}.  Each is held by a test in F{tests/test_transport_*.py} or
+F{tests/test_tls_producers.py}.
 """
 
 from __future__ import annotations
 
-import os
 import select
 import socket
-import struct
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
-from twisted.internet import tcp, unix
+from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -27,16 +25,13 @@ from twisted.python.failure import Failure
 
 from fastpoetry.connection.kernel import acknowledged, setReset
 
-# How many bytes go to the kernel at once, unless what is left is no more than twice as
-# many: larger pieces fall out of the processor's cache before the reader has them.
+# Bytes given to the kernel at once, unless no more than twice as many are left: larger
+# pieces fall out of the processor's cache before the reader gets them.
 SENT_AT_ONCE = 128 * 1024
 
-# MSG_MORE: the end, which follows at once, goes out in the last segment.
+# With MSG_MORE the end, which follows at once, goes out in the last segment.
 _FLAGS = int(socket.MSG_DONTWAIT)
 _END_FOLLOWS = _FLAGS | int(getattr(socket, "MSG_MORE", 0))
-
-# The kernel takes so many bytes for a UNIX socket all or not.
-PAGE = 4096
 
 _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
 _DONE = Failure(CONNECTION_DONE)
@@ -44,33 +39,33 @@ _DONE = Failure(CONNECTION_DONE)
 
 class Transport(tcp.Server):
     """
-    A TCP connection.  It is born to be reset (see
-    L{fastpoetry.listening.acceptor}): only when everything that was written is with
-    the kernel does its close become an end.
+    An accepted TCP connection.  Closing it resets it (the acceptor has set that for all
+    of a port), until the kernel has everything that was written: only then does a close
+    become an end.
 
-    What it wants during its own turn is done, or asked of the kernel, at the end of
-    that turn.
+    While it has its turn, it only notes which events it wants; L{Connections
+    <fastpoetry.connection.connections.Connections>} tells the kernel at the end of the
+    turn.
 
-    @ivar wants: for which events it waits, as of now.
+    @ivar wants: the events that it wants to be told of (C{POLLIN}, C{POLLOUT}).
 
-    @ivar waits: for which of them the kernel was told to wait.
+    @ivar waits: the events that the kernel was told to wait for.
 
     @ivar hasTurn: whether this is its turn.
 
-    @ivar leave: what is called when it is lost, if anything.
+    @ivar leave: what to call when the connection is lost, if anything.
 
-    @ivar acknowledged: when it is lost and has not come to its end: how many bytes the
-        other side's kernel has; on a UNIX socket, L{None}.
+    @ivar acknowledged: once it is lost without having come to its end: how many bytes
+        the other side's kernel has acknowledged; on a UNIX socket, L{None}.
 
     @cvar overhead: how many bytes are sent besides those that are written.
 
-    @cvar isBornReset: that a protocol need not ask for it.
+    @cvar isBornReset: tells protocols that closing it is a reset from the start.
     """
 
     SEND_LIMIT = 1  # Twisted copies what is left to send when it is less than this
     connected = 1
     isBornReset = True
-    isUNIX = False  # where there is no reset
     hasTurn = False
     wants = _IN
     waits = 0
@@ -90,7 +85,7 @@ class Transport(tcp.Server):
         @param reactor: the L{fastpoetry.connection.connections.Connections} that it
             is one of.
         """
-        # Not that of the base: it has the reactor wait, and makes names.
+        # Instead of the base's, which starts reading and makes names.
         self.socket = connection
         self.fd: int = connection.fileno()
         self.protocol = protocol
@@ -108,7 +103,7 @@ class Transport(tcp.Server):
 
     @property
     def _addressType(self) -> Any:  # type: ignore[override]
-        # That of the peer may be another: it may have come by a proxy.
+        # The peer's may be another one, if a proxy has told it.
         isIPv6 = self.socket.family == socket.AF_INET6
         return IPv6Address if isIPv6 else IPv4Address
 
@@ -144,12 +139,12 @@ class Transport(tcp.Server):
         super().registerProducer(producer, streaming)
 
     def _maybePauseProducer(self) -> None:
-        # That of the base tells it at each write, and TLS writes record by record: a
-        # producer that counts would never go on.
+        # The base's pauses it at each write.  TLS writes record by record: a producer
+        # that counts its pauses would never go on.
         if not self.producerPaused:
             super()._maybePauseProducer()
 
-    # What most connections do, one write and the end, as the base does it, in short.
+    # The next three are short cuts for what most connections do: one write and the end.
 
     def write(self, data: bytes) -> None:
         """@see: L{twisted.internet.interfaces.ITransport.write}"""
@@ -200,11 +195,10 @@ class Transport(tcp.Server):
             return CONNECTION_LOST
 
     def _closeWriteConnection(self) -> Any:
-        # That of the base takes an end that could not be sent for one that was.
+        # The base's takes an end that could not be sent for one that was.
         try:
             self.socket.shutdown(socket.SHUT_WR)
-            if not self.isUNIX:
-                setReset(self.socket, False)
+            setReset(self.socket, False)
         except OSError:
             self._writeDisconnected = False
             return CONNECTION_LOST
@@ -221,7 +215,7 @@ class Transport(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.connectionLost}"""
-        # That of the base says the end before a reset can be asked for.
+        # The base's ends the connection before a reset can be asked for.
         if self.disconnected:
             return
         self.disconnected, self.connected = 1, 0
@@ -233,7 +227,7 @@ class Transport(tcp.Server):
             if self._aborting:
                 setReset(self.socket, True)
             elif (
-                not self._writeDisconnected and isSent and reason.check(ConnectionDone)
+                isSent and not self._writeDisconnected and reason.check(ConnectionDone)
             ):
                 setReset(self.socket, False)
         except OSError:
@@ -254,51 +248,3 @@ class Transport(tcp.Server):
             finally:
                 if self.reactor.watchers:
                     self.reactor.tellWatchers()
-
-
-class UNIXTransport(Transport, unix.Server):
-    """
-    A connection over a UNIX socket, where there is no reset: a connection that is
-    cut ends as one that is whole does.  So the last byte before a half-close comes
-    with a descriptor (C{SCM_RIGHTS}, unix(7)), which proves to those who look for it
-    that nothing is missing; the kernel keeps it from the others.
-    """
-
-    isUNIX = True
-    _proof: ClassVar[list[tuple[int, int, bytes]]] = []
-
-    def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
-        """
-        @see: L{Transport}
-        """
-        super().__init__(connection, protocol, peer, reactor)
-        self._sendmsgQueue: list[int] = []
-        self.makeProof()
-
-    @classmethod
-    def makeProof(cls) -> None:
-        """
-        Open the descriptor that all of them send, unless it is open.
-
-        @raise OSError: when there is none left; so not when a reader has come already.
-        """
-        if not cls._proof:
-            null = struct.pack("i", os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-            cls._proof.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, null))
-
-    def writeSomeData(self, data: bytes) -> Any:
-        """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""
-        if self._sendmsgQueue:
-            return unix.Server.writeSomeData(self, data)
-        ends = self._writeDisconnecting and not self._tempDataLen
-        if not data or not ends or self.producer is not None:
-            return super().writeSomeData(data)
-        if len(data) > (1 if self.offset else PAGE):  # the last byte goes by itself
-            return super().writeSomeData(memoryview(data)[:-1])  # type: ignore[arg-type]
-        try:
-            return self.socket.sendmsg([data], self._proof, _FLAGS)
-        except BlockingIOError:
-            return 0  # without proof it might find room that the reader just made
-        except OSError:
-            # Too many descriptors may be on their way to readers: it goes without.
-            return super().writeSomeData(data)

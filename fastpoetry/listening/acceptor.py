@@ -4,111 +4,66 @@ How a listening port lets readers in.
 
 from __future__ import annotations
 
-import errno
 import os
-import resource
 import select
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from socket import SocketType
 from typing import Any
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.kernel import setReset
-from fastpoetry.connection.transport import Transport, UNIXTransport
-from fastpoetry.listening.memory import SocketMemory
+from fastpoetry.connection.kernel import LOST, setReset
+from fastpoetry.connection.transport import Transport
+from fastpoetry.descriptors import divideDescriptors
+from fastpoetry.listening.peer import peerAddress
+from fastpoetry.socketmemory import SocketMemory
 
-# The kernel cuts this down to its own maximum (net.core.somaxconn).  When the
-# queue of a listener runs over while SYN cookies are on, readers are left that
-# believe they are connected and are never served.
+# The kernel cuts this down to its own maximum (net.core.somaxconn).  When the queue of
+# a listener overflows while SYN cookies are on, some readers believe that they are
+# connected, and are never served.
 BACKLOG = 2**15
 
 # How many bytes of a poem the kernel holds unsent for one connection, so that
 # stalled readers do not fill the memory that it has for all sockets.
 MAX_UNSENT = 128 * 1024
 
-# Descriptors kept for what is not a reader: the log, a poem that is being read.
-RESERVE = 32
-
-# When no reader can be let in, it is not tried again for so many seconds.
+# Seconds to wait before the next try, when a connection could not be accepted.
 PAUSE = 1.0
 
-# How many readers are let in before those who are in already get a turn.
+# Connections accepted before those that are open get a turn.
 MAX_ACCEPTS = 128
 
-# With so many readers it is time to look at the memory that the kernel has for them.
+# From so many readers on, the memory that the kernel has for their sockets is checked.
 MANY = 100
 
-# Numbers, since an enumeration takes a third of a microsecond to become one.
-_STREAM = int(socket.SOCK_STREAM)
-_INET, _INET6 = int(socket.AF_INET), int(socket.AF_INET6)
+# Numbers, since it takes a third of a microsecond to make a member of an enumeration.
+_STREAM, _UNIX = int(socket.SOCK_STREAM), int(socket.AF_UNIX)
 
-_NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-
-# Errors of accept that are about the connection that was accepted; accept(2).
-LOST = {
-    errno.ECONNABORTED,
-    errno.EPERM,
-    errno.EPROTO,
-    errno.ENETDOWN,
-    errno.ENOPROTOOPT,
-    errno.EHOSTDOWN,
-    errno.ENONET,
-    errno.EHOSTUNREACH,
-    errno.EOPNOTSUPP,
-    errno.ENETUNREACH,
-}
-
-
-# All acceptors of this process, which share its descriptors.
+# All acceptors of this process.  They share its descriptors.
 ACCEPTORS: set[Acceptor] = set()
-
-
-def freeDescriptors() -> int:
-    """
-    @return: how many descriptors this process may open yet.
-    """
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = 2**20 if soft == resource.RLIM_INFINITY else soft
-    try:
-        return limit - len(os.listdir("/proc/self/fd"))
-    except OSError:  # in a chroot
-        return limit
-
-
-def divideDescriptors(acceptors: Collection[Acceptor]) -> None:
-    """
-    Have acceptors share evenly what this process may open for readers.
-    """
-    readers = sum(len(one.connections) for one in acceptors)
-    available = freeDescriptors() + readers - RESERVE
-    for one in acceptors:
-        one.share = max(1, available // len(acceptors))
-        one.resume()
 
 
 @implementer(IReadDescriptor)
 class Acceptor:
     """
-    Stands in for a listening port in the reactor, and lets no more readers in
-    than there is room for: the others wait in the kernel's queue, and none is
-    turned away.  (Out of descriptors, the port by itself accepts and closes.)
+    Takes the place of a listening port in the reactor, and accepts no more readers than
+    there is room for.  The others wait in the kernel's queue, and none is turned away.
+    (When descriptors run out, a port of Twisted's accepts connections and closes them.)
 
-    @ivar connections: who is in.
+    @ivar connections: those that are open.
 
     @ivar share: how many the descriptors of the process allow for.
 
-    @ivar memory: what warns of too many; all ports of the process have the same.
+    @ivar memory: warns of too many; all ports of the process have the same one.
 
-    @ivar buildProtocol: makes the protocol of a reader.
+    @ivar buildProtocol: makes the protocol of a reader from its address.
 
-    @ivar admit: says whether a transport is let in; by default, each is.
+    @ivar admit: decides whether a transport is let in; by default, each is.
     """
 
     _log = Logger()
@@ -126,45 +81,46 @@ class Acceptor:
         acceptors: set[Acceptor] = ACCEPTORS,
     ) -> None:
         """
-        @param port: a L{Port} that listens, on TCP or a UNIX socket.
+        @param port: a L{Port<twisted.internet.tcp.Port>} that listens.  If its
+            C{transport} is a kind of L{Transport}, connections are made of it.
 
         @param maxConnections: how many connections there may be at once; by default,
             and at the most, as many as its share of the descriptors.
 
-        @param acceptors: with whom these are shared.
+        @param acceptors: those that share the descriptors with it.
         """
         self._port = port
         self._maxConnections = maxConnections
         self._reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
+        self._isIP = self._family != _UNIX
+        self._transport = Transport if self._isIP else port.transport
         self.buildProtocol: Callable[[IAddress], Any] = port.factory.buildProtocol
-        isUNIX = port.socket.family == socket.AF_UNIX
-        self._transport = UNIXTransport if isUNIX else Transport
         self.connections = Connections(reactor)
 
     def start(self) -> None:
         """
         Take the port's place.
+
+        @raise OSError: when the kernel has no room for it.
         """
         listener = self._port.socket
         listener.listen(BACKLOG)
         # Accepted sockets inherit both.
         setReset(listener, True)
-        if self._transport is Transport:
+        if self._isIP:
             listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT
             )
-        else:
-            UNIXTransport.makeProof()
         self._port.stopReading()
         self._acceptors.add(self)
         divideDescriptors(self._acceptors)
 
     def stop(self) -> None:
         """
-        Let in those who wait already, as far as there is room (closing the port
-        would reset them), and nobody after them.
+        Accept those that wait already, as far as there is room, and nobody after them.
+        (Closing the port would reset them.)
         """
         self._endPause()
         self.connections.doRead()
@@ -193,24 +149,24 @@ class Acceptor:
 
     def resume(self) -> None:
         """
-        Let readers in, if there is room and no pause.
+        Accept readers again, if there is room and no pause.
         """
         if self._pause is None and self._room() > 0:
             self.connections.watchers.pop(self.resume, None)
             try:
                 self._reactor.addReader(self)
             except OSError as error:
-                self._cannotAccept(error)
+                self._startPause(error)
 
-    def _cannotAccept(self, error: OSError) -> None:
+    def _startPause(self, error: OSError) -> None:
         # The readers wait; without a pause the reactor would spin.
         self._log.error("cannot accept: {reason}", reason=error.strerror)
         self._reactor.removeReader(self)
-        self._pause = self._reactor.callLater(PAUSE, self._resumeAfterPause)
+        self._pause = self._reactor.callLater(PAUSE, self._handlePause)
 
-    def _resumeAfterPause(self) -> None:
+    def _handlePause(self) -> None:
         self._pause = None
-        # Its share may have shrunk meanwhile, so that there is no room.
+        # The share may be smaller by now, so that there is no room.
         self.connections.watchers[self.resume] = None
         self.resume()
 
@@ -223,8 +179,8 @@ class Acceptor:
         """
         Accept as many readers as there is room for.
         """
-        # What accept() calls, which makes two enumerations and a larger socket of
-        # it: a tenth of what a poem costs.
+        # _accept is what accept() calls; what that adds, two enumerations and a larger
+        # socket object, is a tenth of the cost of a poem.
         accept = self._port.socket._accept
         room = before = self._room()
         lost: OSError | None = None
@@ -245,46 +201,38 @@ class Acceptor:
                 if lost is not None and room == before:
                     raise lost
         except OSError as error:
-            self._cannotAccept(error)
+            self._startPause(error)
         if self._room() <= 0:
             self._reactor.removeReader(self)
             self.connections.watchers[self.resume] = None
-        if len(self.connections) >= MANY and self._transport is Transport:
+        if len(self.connections) >= MANY and self._isIP:
             readers = sum(len(one.connections) for one in self._acceptors)
-            self.memory.look(self._reactor.seconds(), readers)
+            self.memory.check(self._reactor.seconds(), readers)
 
     def _begin(self, fd: int, address: Any) -> None:
+        # Make the socket, protocol and transport of a reader, and give it a first turn.
         try:
             connection = SocketType(self._family, _STREAM, 0, fd)
         except OSError:
             os.close(fd)
             raise
+        transport = None
         try:
-            peer = self._addressOf(address)
+            peer = peerAddress(self._port, self._family, address)
             protocol = self.buildProtocol(peer)
-            if protocol is None:
-                connection.close()
-                return
-            transport = self._transport(connection, protocol, peer, self.connections)
-            if self.admit is not None and not self.admit(transport):
-                connection.close()
-                return
-        except BaseException:  # of the factory; the port stays open
+            if protocol is not None:
+                transport = self._transport(
+                    connection, protocol, peer, self.connections
+                )
+                if self.admit is not None and not self.admit(transport):
+                    transport = None
+        except BaseException:  # from the factory; the port stays open
             self._log.failure("an error costs a connection")
+            transport = None
+        if transport is None:
             connection.close()
         else:
             self.connections.begin(transport)
-
-    def _addressOf(self, address: Any) -> IAddress:
-        if self._family == _INET:
-            # As its constructor does, but without a check of the first.
-            peer = object.__new__(IPv4Address)
-            peer.type, (peer.host, peer.port) = "TCP", address
-            return peer
-        if self._family == _INET6 and address[3]:  # only a name has a scope
-            address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
-        found: IAddress = self._port._buildAddr(address)
-        return found
 
     def fileno(self) -> int:
         """@see: L{twisted.internet.interfaces.IFileDescriptor.fileno}"""
@@ -296,6 +244,6 @@ class Acceptor:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor found the descriptor broken, or is at its end.
+        The reactor found the descriptor broken, or has stopped.
         """
         self._port.connectionLost(reason)

@@ -18,9 +18,9 @@ from twisted.internet.interfaces import (
 )
 
 from fastpoetry.description import describe, serverOptions
+from fastpoetry.endpoints.passed import PassedEndpoint
+from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.error import FastPoetryError, ListenError
-from fastpoetry.listening.passed import PassedEndpoint
-from fastpoetry.listening.unixsocket import listenUNIX
 from fastpoetry.text import brief
 
 # Kinds of endpoints that break a promise, and how.
@@ -75,7 +75,7 @@ def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
     if kind == "ssl":
         try:
             # OpenSSL need not be installed.
-            from fastpoetry.listening.tls import TLSEndpoint
+            from fastpoetry.endpoints.tls import TLSEndpoint
         except ImportError as error:
             raise ValueError(f"TLS is not installed: {error}") from error
 

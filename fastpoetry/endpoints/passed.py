@@ -20,8 +20,8 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from fastpoetry.description import isWhole
+from fastpoetry.endpoints.unixsocket import UNIXPort, UNIXTransport
 from fastpoetry.error import ListenError
-from fastpoetry.listening.unixsocket import UNIXPort
 
 # The first that is passed; the others follow.
 FIRST = 3
@@ -126,6 +126,7 @@ class PassedEndpoint:
                 )
             if listener.type != socket.SOCK_STREAM or not isListening:
                 raise ListenError("The socket that was passed does not listen")
+            self._isUNIX = listener.family == socket.AF_UNIX
             if listener.family not in FAMILIES[domain]:
                 family = getattr(listener.family, "name", listener.family)
                 raise ListenError(f"The socket that was passed is one of {family}")
@@ -151,11 +152,13 @@ class PassedEndpoint:
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        if self._isUNIX:
+            UNIXTransport.makeProof()
         listener = self._open()
         listener.setblocking(False)
         os.close(self._fd)
         TAKEN.add(self._fd)
-        if listener.family == socket.AF_UNIX:
+        if self._isUNIX:
             port: Any = UNIXPort(self._reactor, listener, factory)
             port.startListening()
         else:

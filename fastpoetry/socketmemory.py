@@ -8,11 +8,11 @@ import os
 
 from twisted.logger import Logger
 
-# How many seconds there are at the least between two looks.
+# Seconds between two checks, at the least.
 PAUSE = 1.0
 
-# After a warning there is another when the memory in use has been below so much of what
-# is warned of.
+# A warning is repeated only after the memory in use has been below this share of what
+# was warned of.
 OVER = 0.75
 
 
@@ -20,14 +20,15 @@ class SocketMemory:
     """
     Warns before readers who take nothing fill the kernel's memory for TCP sockets.
 
-    C{tcp_mem} has three numbers.  From the second one on the kernel is sparing, until
-    less than the first one is used, and a poem of 10 MB takes half a second, where it
-    took 10 ms.  The warning is at the first one, which is three quarters of the second.
+    C{tcp_mem} has three numbers of pages.  When more than the second is in use, the
+    kernel saves memory until less than the first is in use; a poem of 10 MB then takes
+    half a second in place of 10 ms.  The warning comes at the first number, which is
+    three quarters of the second.
     """
 
     _log = Logger()
 
-    _lookAt = float("-inf")
+    _checkAt = float("-inf")
     _isWarned = False
 
     def __init__(
@@ -36,25 +37,25 @@ class SocketMemory:
         limits: str = "/proc/sys/net/ipv4/tcp_mem",
     ) -> None:
         """
-        @param used: the file that says how much is used.
+        @param used: the file that says how much is in use.
 
-        @param limits: that with the three numbers.  Where there are no such files, as
-            in many containers, nothing is warned of.
+        @param limits: the file with the three numbers.  Without these files, as in many
+            containers, there are no warnings.
         """
         self._used = used
         self._limits = limits
 
-    def look(self, now: float, readers: int) -> None:
+    def check(self, now: float, readers: int) -> None:
         """
-        Look how much is used, unless it is too soon after the last time.
+        Check how much is in use, unless it is too soon after the last check.
 
         @param now: the time, in seconds.
 
         @param readers: how many readers this process has.
         """
-        if now < self._lookAt:
+        if now < self._checkAt:
             return
-        self._lookAt = now + PAUSE
+        self._checkAt = now + PAUSE
         try:
             used, (low, pressure, _) = self._read()
         except (OSError, ValueError, KeyError):

@@ -1,5 +1,5 @@
 """
-Ports on UNIX sockets: those that are made here, and those that were passed.
+UNIX sockets: ports, be their socket made here or passed, and their connections.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import fcntl
 import os
 import socket
 import stat
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet import tcp, unix
 from twisted.internet.error import CannotListenError
@@ -20,10 +21,64 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from fastpoetry.connection.transport import Transport
 from fastpoetry.text import printable
 
-# How many seconds to wait for others who are about to listen in the same directory.
+# Seconds to wait for other processes that are about to listen in the same directory.
 PATIENCE = 5.0
+
+# The kernel takes this many bytes or fewer all at once, or not at all.
+PAGE = 4096
+
+_DONT_WAIT = int(socket.MSG_DONTWAIT)
+
+
+class UNIXTransport(Transport, unix.Server):
+    """
+    A connection over a UNIX socket.  There is no reset here: a connection that is cut
+    ends like one that is whole.  So the last byte before a half-close comes with a
+    descriptor (C{SCM_RIGHTS}, unix(7)).  It proves to clients that look for it that
+    nothing is missing; from others the kernel keeps it.
+    """
+
+    _proof: ClassVar[list[tuple[int, int, bytes]]] = []
+
+    def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
+        """
+        @see: L{Transport}
+        """
+        super().__init__(connection, protocol, peer, reactor)
+        self._sendmsgQueue: list[int] = []
+        self.makeProof()
+
+    @classmethod
+    def makeProof(cls) -> None:
+        """
+        Open the descriptor that all of them send, unless it is open.  A port does this
+        when it begins to listen: later there may be no descriptor left.
+
+        @raise OSError: when there is no descriptor left.
+        """
+        if not cls._proof:
+            null = struct.pack("i", os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            cls._proof.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, null))
+
+    def writeSomeData(self, data: bytes) -> Any:
+        """@see: L{twisted.internet.abstract.FileDescriptor.writeSomeData}"""
+        if self._sendmsgQueue:
+            return unix.Server.writeSomeData(self, data)
+        ends = self._writeDisconnecting and not self._tempDataLen
+        if not data or not ends or self.producer is not None:
+            return super().writeSomeData(data)
+        if len(data) > (1 if self.offset else PAGE):  # the last byte goes by itself
+            return super().writeSomeData(memoryview(data)[:-1])  # type: ignore[arg-type]
+        try:
+            return self.socket.sendmsg([data], self._proof, _DONT_WAIT)
+        except BlockingIOError:
+            return 0  # without proof it might find room that the reader just made
+        except OSError:
+            # Too many descriptors may be on their way to readers: send it without one.
+            return super().writeSomeData(data)
 
 
 class UNIXPort(unix.Port):
@@ -35,8 +90,9 @@ class UNIXPort(unix.Port):
     _log = Logger()
 
     factory: Any
+    transport = UNIXTransport  # type: ignore[assignment]
 
-    # Others may have the socket, too.
+    # Other processes may have the socket, too.
     _shouldShutdown = False
 
     def __init__(
@@ -74,13 +130,17 @@ class UNIXPort(unix.Port):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Close the socket, and remove its file if it was made here and is there yet.
-
-        @raise OSError: when it cannot be removed.
+        Close the socket, and remove its file if it was made here and is still there.
         """
         try:
             if self._made is not None and self._made == _identity(self._path):
                 os.unlink(self._path)
+        except OSError as error:  # it is in a directory that is not ours
+            self._log.error(
+                "cannot remove the socket: {description}: {reason}",
+                description=f"unix:{self._printable}",
+                reason=error.strerror,
+            )
         finally:
             tcp.Port.connectionLost(self, reason)
 
@@ -102,6 +162,7 @@ def listenUNIX(
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
     try:
+        UNIXTransport.makeProof()
         if name.startswith(b"\0"):
             listener.bind(name)
             listener.listen()

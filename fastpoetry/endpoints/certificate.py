@@ -1,5 +1,5 @@
 """
-C{ssl:} endpoints, and their certificates.
+Certificates of TLS, and the day on which they end.
 """
 
 from __future__ import annotations
@@ -15,22 +15,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import Deferred, execute
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
-    IStreamServerEndpoint,
-)
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from fastpoetry.connection.tls import TLSFactory
-from fastpoetry.description import portNumber
 from fastpoetry.error import CertificateError, FastPoetryError
-from fastpoetry.files import openRegular, readAgain, readAll
+from fastpoetry.files import readAgain, readFile
 from fastpoetry.text import explain, printable
 
 DAY = 24 * 60 * 60
@@ -202,14 +195,7 @@ def _rehearse(context: SSL.Context) -> None:
 
 def _parse(path: str, parse: Callable[[bytes], Any]) -> Any:
     try:
-        with openRegular(path) as file:
-            data = readAll(file)
-    except OSError as error:
-        raise CertificateError(f"{error.strerror}: {path}") from error
-    except ValueError as error:  # it has a NUL byte
-        raise CertificateError(f"Not the name of a file: {path}") from error
-    try:
-        return parse(data)
+        return parse(readFile(path, CertificateError))
     except ValueError as error:
         raise CertificateError(f"{error}: {path}") from error
 
@@ -233,48 +219,3 @@ def _parseKey(data: bytes) -> crypto.PKey:
         return crypto.PKey.from_cryptography_key(key)
     except TypeError as error:
         raise ValueError("No key for signatures in") from error
-
-
-@implementer(IStreamServerEndpoint)
-class TLSEndpoint:
-    """
-    Listens for TLS.
-
-    @ivar certificate: what it is served with.
-    """
-
-    def __init__(
-        self,
-        reactor: Any,
-        port: str,
-        privateKey: str = "server.pem",
-        certKey: str | None = None,
-        interface: str = "",
-        backlog: str = "50",
-        extraCertChain: str | None = None,
-        dhParameters: str | None = None,
-    ) -> None:
-        """
-        @param reactor: what it listens with.
-
-        @param certKey: by default the file of the key has the certificate, too.
-
-        @param backlog: of no effect; see L{fastpoetry.listening.acceptor}.
-
-        @raise CertificateError: when the certificate cannot be used.
-        """
-        self._reactor = reactor
-        self._port = portNumber(port)
-        self._interface = interface
-        self.certificate = Certificate(
-            privateKey, certKey or privateKey, extraCertChain, dhParameters
-        )
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        @see: L{IStreamServerEndpoint.listen}
-        """
-        factory = TLSFactory(self.certificate, protocolFactory, self._reactor)
-        return execute(
-            self._reactor.listenTCP, self._port, factory, interface=self._interface
-        )

@@ -25,7 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.connection.tlswriter import RECORD, TLSWriter
+from fastpoetry.endpoints.tlswriter import RECORD, TLSWriter
 from fastpoetry.text import explain, peerName
 
 # How many bytes a peer may send in a row that hold nothing for the protocol.
