@@ -1,5 +1,5 @@
 """
-F{docs/running.md}, done as it says: its commands are run in a network and a file system
+F{docs/public-server.md}, done as it says: its commands are run in a network and a file system
 of their own, and print what it shows.
 """
 
@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.pages import read
 from tests.processes import Ground, findCommand, quoted
 
-PAGE = read("docs/running.md")
+PAGE = read("docs/public-server.md")
 
 # A block of commands, what marks it besides, and what it prints if that is shown.
 BLOCK = re.compile(
@@ -73,7 +73,7 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(expression, printed) is not None
 
 
-class RunningPageTests(SynchronousTestCase):
+class PublicServerPageTests(SynchronousTestCase):
     """
     Tests of the page.
     """
