@@ -50,6 +50,13 @@ class BuildPy(build_py):
         super().run()
 
 
+def absoluteLinks(page):
+    """
+    Make the links of a page absolute: a package index shows it without the others.
+    """
+    return re.sub(r"\]\((?![a-z]+:|#)", f"]({HOME}/", page)
+
+
 here = pathlib.Path(__file__).parent
 init = (here / "fastpoetry" / "__init__.py").read_text(encoding="utf-8")
 (version,) = re.findall('^__version__ = "(.*)"$', init, re.MULTILINE)
@@ -58,7 +65,7 @@ setup(
     name="fastpoetry",
     version=version,
     description="A poem server in classic Twisted shape",
-    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description=absoluteLinks((here / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
     license="MIT",
     url=HOME,

@@ -4,9 +4,12 @@ Tests of the links of all pages.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.pages import anchors, links, pages
+from tests.pages import anchors, links, pages, read
 from tests.processes import ROOT
 
 
@@ -32,6 +35,19 @@ class LinkTests(SynchronousTestCase):
                     wrong.append(f"{page.relative_to(ROOT)}: {link}")
         self.assertEqual([], wrong)
         self.assertGreater(count, 40)
+
+    def test_longDescription(self) -> None:
+        """
+        On the page of the package index, which has no other page of ours beside it, no
+        link of the README is relative, and all are there.
+        """
+        command = [sys.executable, "setup.py", "--long-description"]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        page = process.stdout.decode("utf-8")
+        self.assertEqual([], links(page))
+        readme = read("README.md")
+        self.assertEqual(readme.count("]("), page.count("]("))
+        self.assertEqual(readme.splitlines()[0], page.splitlines()[0])
 
     def test_anchors(self) -> None:
         """

@@ -1,6 +1,6 @@
 """
-F{docs/public-server.md}, done as it says: its commands are run in a network and a file system
-of their own, and print what it shows.
+F{docs/public-server.md}, done as it says: its commands are run in a network and a file
+system of their own, and print what it shows.
 """
 
 from __future__ import annotations
