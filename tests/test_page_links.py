@@ -1,16 +1,24 @@
 """
-Tests of the links of all pages.
+Tests of the links of all pages, and of the files and modules that they name.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.pages import anchors, links, pages, read
+from tests.pages import anchors, codes, links, pages, read
 from tests.processes import ROOT
+
+# A file or directory of the project, by its path; a star stands for anything.
+PATH = re.compile(
+    r"(?<![\w./-])(?:\.ci|benchmarks|completion|deploy|docs|examples|fastpoetry|man|poetry"
+    r"|tests|twisted)/[\w.*@/-]*\w"
+)
 
 
 class LinkTests(SynchronousTestCase):
@@ -48,6 +56,35 @@ class LinkTests(SynchronousTestCase):
         readme = read("README.md")
         self.assertEqual(readme.count("]("), page.count("]("))
         self.assertEqual(readme.splitlines()[0], page.splitlines()[0])
+
+    def test_paths(self) -> None:
+        """
+        Each file that a page names by its path is there.
+        """
+        wrong = []
+        count = 0
+        for page in pages():
+            for code in codes(page.read_text(encoding="utf-8")):
+                for path in PATH.findall(code):
+                    count += 1
+                    if not any(ROOT.glob(path)):
+                        wrong.append(f"{page.relative_to(ROOT)}: {path}")
+        self.assertEqual([], wrong)
+        self.assertGreater(count, 40)
+
+    def test_modules(self) -> None:
+        """
+        Each module that a page runs with C{python -m} is there.
+        """
+        wrong = []
+        count = 0
+        for page in pages():
+            for name in re.findall(r"python3? -m ([\w.]+)", page.read_text("utf-8")):
+                count += 1
+                if find_spec(name) is None:
+                    wrong.append(f"{page.relative_to(ROOT)}: {name}")
+        self.assertEqual([], wrong)
+        self.assertGreater(count, 10)
 
     def test_anchors(self) -> None:
         """
