@@ -25,7 +25,7 @@ from fastpoetry.connection import kernel
 from fastpoetry.connection.connections import Connections
 from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import Acceptor, PAUSE
+from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from fastpoetry.protocol import PoetryFactory
 from tests.faults import (
     ABORTED,

@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from fastpoetry.connection.kernel import LOST
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import Acceptor, PAUSE
+from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from tests.acceptors import Base, FailingReciter, openDescriptors
 from tests.support import noSpace
 

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry import descriptors as descriptorsModule
 from fastpoetry.descriptors import RESERVE
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import Acceptor, PAUSE
+from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from tests.acceptors import ListeningSocket, connectTo
 from tests.play import tries
 from tests.support import Reactor

@@ -11,7 +11,7 @@ import resource
 
 from fastpoetry import descriptors
 from fastpoetry.descriptors import RESERVE, freeDescriptors
-from fastpoetry.listening.acceptor import ACCEPTORS, Acceptor, PAUSE
+from fastpoetry.listening.acceptor import ACCEPTORS, PAUSE, Acceptor
 from tests.acceptors import Base, openDescriptors
 
 
