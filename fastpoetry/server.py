@@ -30,7 +30,7 @@ from fastpoetry.interfaces import (
     IReloadable,
 )
 from fastpoetry.listening.acceptor import Acceptor
-from fastpoetry.listening.endpoint import parseEndpoint
+from fastpoetry.listening.endpoint import openPort, parseEndpoint
 from fastpoetry.text import explain, peerName, printable
 
 if TYPE_CHECKING:
@@ -125,24 +125,12 @@ class PoetryServer(Service):
         return parseEndpoint(self.reactor, self.description, self.reusePort)
 
     def _listen(self, endpoint: Any) -> None:
-        # No reader is let in before the reactor runs, when all services have started.
-        results: list[IListeningPort | Failure] = []
-        listening = endpoint.listen(self.factory).addBoth(results.append)
-        if not results:
-            listening.cancel()
-            raise ListenError(f"Cannot tell at once if it listens: {self.description}")
-        (port,) = results
-        if isinstance(port, Failure):
-            reason = explain(port.value)
-            raise ListenError(f"{reason}: {self.description}") from port.value
-        self.port = port
         try:
+            self.port = port = openPort(endpoint, self.factory)
             self._acceptor = self._accept(port)
-        except BaseException as error:
+        except (ListenError, OSError) as error:  # such as too few descriptors
             self._closePort()
-            if isinstance(error, OSError):  # such as when there is no descriptor left
-                raise ListenError(f"{explain(error)}: {self.description}") from error
-            raise
+            raise ListenError(f"{explain(error)}: {self.description}") from error
         self._certificate = getattr(endpoint, "certificate", None)
         source = getattr(self.factory, "source", None)
         title = getattr(self.factory, "title", "") or getattr(source, "path", "")
@@ -169,7 +157,7 @@ class PoetryServer(Service):
             acceptor.start()
             return acceptor
         if isFiltered:
-            raise ListenError(f"Nobody can be refused here: {self.description}")
+            raise ListenError("Nobody can be refused here")
         if not kernel.TELLS:
             self._log.warn(
                 "this system has no epoll or no TCP_INFO: on {description} there is no "

@@ -304,7 +304,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(
             str(error),
             "proxies has no networks: 'localhost' does not appear to be an IPv4 or "
-            "IPv6 network",
+            "IPv6 network: tcp:17",
         )
 
     def test_notHere(self) -> None:

@@ -144,7 +144,8 @@ class Transport(tcp.Server):
         if not self.producerPaused:
             super()._maybePauseProducer()
 
-    # The next three are short cuts for what most connections do: one write and the end.
+    # The next two are short cuts for what most connections do: one write and the end.
+    # Without them a poem costs a tenth more.
 
     def write(self, data: bytes) -> None:
         """@see: L{twisted.internet.interfaces.ITransport.write}"""
@@ -155,13 +156,6 @@ class Transport(tcp.Server):
             self.wants |= _OUT
         else:
             super().write(data)
-
-    def loseWriteConnection(self) -> None:
-        """@see: L{twisted.internet.interfaces.ITCPTransport.loseWriteConnection}"""
-        self._writeDisconnecting = True
-        self.wants |= _OUT
-        if not self.hasTurn:
-            self.reactor.wait(self)
 
     def doWrite(self) -> Any:
         """@see: L{twisted.internet.abstract.FileDescriptor.doWrite}"""

@@ -20,7 +20,6 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import LOST, setReset
 from fastpoetry.connection.transport import Transport
 from fastpoetry.descriptors import divideDescriptors
-from fastpoetry.listening.peer import peerAddress
 from fastpoetry.socketmemory import SocketMemory
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the queue of
@@ -43,6 +42,10 @@ MANY = 100
 
 # Numbers, since it takes a third of a microsecond to make a member of an enumeration.
 _STREAM, _UNIX = int(socket.SOCK_STREAM), int(socket.AF_UNIX)
+_INET6, _NUMERIC = (
+    int(socket.AF_INET6),
+    int(socket.NI_NUMERICHOST | socket.NI_NUMERICSERV),
+)
 
 # All acceptors of this process.  They share its descriptors.
 ACCEPTORS: set[Acceptor] = set()
@@ -218,7 +221,9 @@ class Acceptor:
             raise
         transport = None
         try:
-            peer = peerAddress(self._port, self._family, address)
+            if self._family == _INET6 and address[3]:  # only a name has a scope
+                address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
+            peer = self._port._buildAddr(address)
             protocol = self.buildProtocol(peer)
             if protocol is not None:
                 transport = self._transport(

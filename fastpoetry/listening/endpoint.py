@@ -16,12 +16,13 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.python.failure import Failure
 
 from fastpoetry.description import describe, serverOptions
 from fastpoetry.endpoints.passed import PassedEndpoint
 from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.error import FastPoetryError, ListenError
-from fastpoetry.text import brief
+from fastpoetry.text import brief, explain
 
 # Kinds of endpoints that break a promise, and how.
 REFUSED = {
@@ -56,6 +57,25 @@ def parseEndpoint(
     except ValueError as error:
         what, why = brief(str(description), 200), brief(str(error), 200)
         raise ListenError(f"Not an endpoint: {what} ({why})") from error
+
+
+def openPort(
+    endpoint: IStreamServerEndpoint, factory: IProtocolFactory
+) -> IListeningPort:
+    """
+    Listen, at once.  No reader is let in before the reactor runs.
+
+    @raise ListenError: when it is impossible, without the description.
+    """
+    results: list[IListeningPort | Failure] = []
+    listening = endpoint.listen(factory).addBoth(results.append)
+    if not results:
+        listening.cancel()
+        raise ListenError("Cannot tell at once if it listens")
+    (port,) = results
+    if isinstance(port, Failure):
+        raise ListenError(explain(port.value)) from port.value
+    return port
 
 
 def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
