@@ -102,7 +102,7 @@ class Link(Loopback):
             pass_fds=devices,
             stdin=subprocess.PIPE,
         )
-        stack.callback(self._delay.wait)
+        stack.enter_context(self._delay)
         stack.callback(self._delay.kill)
 
     @contextmanager

@@ -9,6 +9,7 @@ import os
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from cryptography.x509 import NameOID
 from twisted.logger import LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -80,7 +81,11 @@ class CertificateTests(SynchronousTestCase):
         """
         self.assertTrue(client.hasHandshake, client.error)
         chain = client.tls.get_peer_cert_chain() or []
-        return [str(one.get_subject().CN) for one in chain]
+        subjects = (one.to_cryptography().subject for one in chain)
+        return [
+            str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+            for subject in subjects
+        ]
 
     def holdThreads(self) -> PlayedThreads:
         """

@@ -77,7 +77,11 @@ class Reader:
             family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
         self.socket = socket.socket(family)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setblocking(False)
         self.begin()
 

@@ -236,7 +236,8 @@ class DaemonServiceTests(SynchronousTestCase):
         its handler, which is made later, where it finds none.
         """
         options = {"logfile": self.mktemp(), "nodaemon": False}
-        UnixAppLogger(options)._getLogObserver()
+        log = UnixAppLogger(options)._getLogObserver()
+        self.addCleanup(log._outFile.close)
         rotate = signal.getsignal(signal.SIGUSR1)
         self.assertEqual("rotateLog", getattr(rotate, "__name__", ""))
         self.parent.startService()

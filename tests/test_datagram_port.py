@@ -161,6 +161,7 @@ class ServerTests(SynchronousTestCase):
         another machine.
         """
         number = self.start().getHost().port
+        self.patch(_Port, "createInternetSocket", self.openSocket)
         for host, number_, reason in [
             ("127.0.0.1", number, "Address already in use"),
             ("::ffff:7f00:1", number, "Not the address of one interface"),
@@ -171,6 +172,15 @@ class ServerTests(SynchronousTestCase):
             self.assertIn(reason, str(error))
             self.assertIn(host, str(error))
             self.assertNotIsInstance(error, CannotListenError)
+
+    def openSocket(self) -> socket.socket:
+        """
+        In place of a method of Twisted's port, which leaves a socket that it could
+        not bind open.
+        """
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(opened.close)
+        return opened
 
     def test_flood(self) -> None:
         """
