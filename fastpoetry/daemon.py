@@ -1,5 +1,18 @@
 """
 What a process does for all of its services.
+
+  - SIGHUP reloads every service that provides L{IReloadable}.  SIGUSR2 logs the figures
+    of all services.  SIGUSR1 does nothing where C{twistd} has no log file to rotate.
+    By default each of the three would end the process.
+
+  - The first SIGTERM or SIGINT stops the services.  The second aborts every service
+    that provides L{IAbortable}, which ends the process at once.
+
+  - When a service cannot start, the operator gets one sentence, not a traceback, and
+    every service that provides L{IAbortable} is aborted, so that it leaves nothing.
+
+  - A supervisor that has set C{NOTIFY_SOCKET} is told when the process serves, reloads
+    and stops, and that its reactor turns.
 """
 
 from __future__ import annotations
@@ -7,24 +20,31 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import resource
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from signal import (
+    SIG_DFL,
+    SIGHUP,
+    SIGINT,
+    SIGTERM,
+    SIGUSR1,
+    SIGUSR2,
+    getsignal,
+    raise_signal,
+)
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import IService, IServiceCollection, Service
+from twisted.application.service import Service
 from twisted.copyright import version as twistedVersion
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.python.reflect import qual
-from zope.interface import Interface, implementer
+from twisted.logger import Logger
+from zope.interface import implementer
 
 from fastpoetry import __version__
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.collection import allProviders, allServices, callAll
+from fastpoetry.descriptors import raiseDescriptorLimit
 from fastpoetry.error import FastPoetryError
 from fastpoetry.interfaces import (
     Figure,
@@ -33,109 +53,25 @@ from fastpoetry.interfaces import (
     IHasReaders,
     IReloadable,
 )
-from fastpoetry.log import openStreams
+from fastpoetry.log import isLogStandard, openStreams
+from fastpoetry.reload import Reloads
+from fastpoetry.signals import setHandler
 
 if TYPE_CHECKING:
     from fastpoetry.notify import Supervisor
-
-# As many as a daemon has with one port, its log and one reader.
-LEAST_DESCRIPTORS = 15
-
-
-def raiseDescriptorLimit() -> None:
-    """
-    Let this process have all the descriptors that it may have.
-
-    @raise SystemExit: with a sentence, when they are too few to start with.
-        Whatever else is raised in a C{.tac} has a traceback of C{twistd}'s.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
-        raise SystemExit(
-            f"cannot start: the limit of open files (ulimit -n) is {hard}, and at "
-            f"least {LEAST_DESCRIPTORS} are needed"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def isLogStandard() -> bool:
-    """
-    @return: whether the log goes to the standard output or error of this process.
-    """
-    # What knows it has no public name in Twisted.  A filter is what twist has.
-    for observer in getattr(globalLogPublisher, "_observers", ()):
-        observer = getattr(observer, "_observer", observer)
-        try:
-            fd = observer._outFile.fileno()
-            if any(os.path.sameopenfile(fd, standard) for standard in (1, 2)):
-                return True
-        except (AttributeError, OSError, ValueError):
-            continue
-    return False
-
-
-class _Handler:
-    """
-    Calls in the reactor's turn when a signal comes.  C{twistd}, which would rotate its
-    log file on SIGUSR1 where there is no handler yet, takes it for none.
-    """
-
-    def __init__(
-        self, reactor: Any, call: Callable[..., object], *arguments: Any
-    ) -> None:
-        self._reactor = reactor
-        self._call = (call, *arguments)
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(*self._call)
-
-
-def allServices(collection: Any) -> Iterator[IService]:
-    """
-    Walk a service collection, and all collections in it.
-
-    @param collection: an L{IServiceCollection}.
-    """
-    for service in collection:
-        yield service
-        if IServiceCollection.providedBy(service):
-            yield from allServices(service)
 
 
 @implementer(IHasFigures)
 class DaemonService(Service):
     """
-    Makes a good daemon of a process.  It stands first in the service collection
-    that it works for:
-
-      - SIGHUP reloads every L{IReloadable} service of the collection (one whose
-        reload is under way, once more after that), SIGUSR1 does nothing where
-        C{twistd} has no log file to rotate, and SIGUSR2 logs the figures of all
-        services.  Each would kill the process otherwise.  One that comes before the
-        reactor runs has its effect then.
-
-      - A second SIGTERM or SIGINT aborts every L{IAbortable} service, which ends
-        the process at once.
-
-      - The process gets all the descriptors that it may have, and its collector of
-        garbage passes over what has been made before anybody is served.
-
-      - A service that cannot start gives one sentence, not a traceback, and every
-        L{IAbortable} service is aborted, so that nothing is left.
-
-      - A supervisor that has asked for it (C{NOTIFY_SOCKET}) hears when the process
-        serves, reloads and stops, and that its reactor turns.
+    Makes a good daemon of a process.  It is the first service of the collection that
+    it works for.
     """
 
     _log = Logger()
 
-    _prepared = False
-    _isWatching = False
-    _stopping = False
-    _aborting = False
+    _isWatching = _isStopping = False
+    _isAborting = False  # whether a second signal came before the stop began
     _supervisor: Supervisor | None = None
 
     def __init__(self, reactor: Any = None) -> None:
@@ -148,8 +84,7 @@ class DaemonService(Service):
         raiseDescriptorLimit()  # before the reactor is made, which needs some
         self.reactor: Any = maybeGlobalReactor(reactor)
         self._madeAt = time.time()
-        self._reloading: set[Any] = set()  # services
-        self._again: set[Any] = set()  # those of them that are to be reloaded again
+        self._reloads = Reloads(self._handleReloaded)
         # The first line of a log, which keeps what comes before it begins.
         self._log.info(
             "fastpoetry {version}, Python {python}, Twisted {twisted}",
@@ -157,14 +92,12 @@ class DaemonService(Service):
             python=platform.python_version(),
             twisted=twistedVersion,
         )
-        # As soon as there is a pid file, which twistd writes before any service
-        # starts, somebody may send a signal.
-        self._onSignal(signal.SIGHUP, self._reload)
-        self._onSignal(signal.SIGUSR2, self._logFigures)
-        # A log that was made before has its own.
-        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
-            effect = "received SIGUSR1, but the log is not a file of twistd's"
-            self._onSignal(signal.SIGUSR1, self._log.info, effect)
+        # twistd writes its pid file before services start: signals may come already.
+        setHandler(self.reactor, SIGHUP, self._handleHangUp)
+        setHandler(self.reactor, SIGUSR2, self._handleUser2)
+        # A log that was made before has its own handler.
+        if getsignal(SIGUSR1) == SIG_DFL:
+            setHandler(self.reactor, SIGUSR1, self._handleUser1)
         if "NOTIFY_SOCKET" in os.environ:
             from fastpoetry.notify import Supervisor
 
@@ -172,108 +105,37 @@ class DaemonService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Prepare the process, before any other service starts.
+        Prepare for a start that fails, and for a stop before the reactor runs.
         """
-        self._prepared = True
-        sys.excepthook = self._reportFailure
-        # It would leave the pid file.  The reactor, which has its own handler when
-        # it runs, gets it then.
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            self._onSignal(signal.SIGTERM, signal.raise_signal, signal.SIGTERM)
+        sys.excepthook = self._handleError
+        # By default the process would end and leave its pid file.  When the reactor
+        # runs, it has its own handler, and the signal is raised again.
+        if getsignal(SIGTERM) == SIG_DFL:
+            setHandler(self.reactor, SIGTERM, raise_signal, SIGTERM)
 
     def startService(self) -> None:
         """
-        Prepare the process, unless L{privilegedStartService} did.
+        Begin to work when the reactor runs.
         """
-        if not self._prepared:
-            self.privilegedStartService()
+        self.privilegedStartService()  # which not every runner calls
         super().startService()
-        self._stopping = self._aborting = False
-        if self._isWatching:  # it has been started again
-            return
-        self._isWatching = True
-        # The reactor sets its own signal handlers when it begins to run.
-        self.reactor.callWhenRunning(self._watchForStop)
-        # What has been made by then stays: to look through all of it for garbage
-        # would hold everybody up for a hundredth of a second, again and again.
-        self.reactor.callWhenRunning(gc.freeze)
-        # All other services have started by then.
-        if self._supervisor is not None:
-            self.reactor.callWhenRunning(self._supervisor.start)
+        self._isStopping = self._isAborting = False
+        if not self._isWatching:  # or it has been started again
+            self._isWatching = True
+            self.reactor.callWhenRunning(self._handleRunning)
 
     def stopService(self) -> None:
         """
-        From here on, a signal to stop is the second.  It may have come already: all
-        other services have begun to stop.
+        Take the next signal to stop for the second.  It may have come already: all
+        other services have begun to stop by now.
         """
         super().stopService()
-        self._stopping = True
+        self._isStopping = True
         if self._supervisor is not None:
             self._supervisor.stopping(self._countReaders)
             self._supervisor = None  # it has nothing more to hear
-        if self._aborting:
+        if self._isAborting:
             self._abort()
-
-    def _onSignal(
-        self, number: signal.Signals, call: Callable[..., object], *arguments: Any
-    ) -> None:
-        signal.signal(number, _Handler(self.reactor, call, *arguments))
-
-    def _watchForStop(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            stop = signal.getsignal(number)
-            # A shell that starts a command in the background ignores SIGINT.
-            if callable(stop):
-                self._onSignal(number, self._stop, number, stop)
-
-    def _stop(
-        self, number: int, stop: Callable[[int, FrameType | None], object]
-    ) -> None:
-        # The reactor's own handlers log while the signal is handled.  When that
-        # interrupts a line on its way to a log file, both want the lock of the
-        # file, and the process hangs (seen in 2 of 150 stops with readers); so
-        # they are called here, in the reactor's turn.
-        if not self._stopping:
-            self._stopping = True
-            # Who was served before the signal is in the log before it.
-            self._callEach(IHasReaders, "checkReaders")
-            stop(number, None)
-        elif self.running:  # the stop is yet to begin
-            self._aborting = True
-        else:
-            self._abort()
-
-    def _each(self, interface: type[Interface]) -> Iterator[Any]:
-        for service in allServices(self.parent):
-            if interface.providedBy(service):
-                yield service
-
-    def _countReaders(self) -> int:
-        return sum(service.readers for service in self._each(IHasReaders))
-
-    def _reload(self) -> None:
-        self._log.info("received SIGHUP, reloading")
-        if self._supervisor is not None:
-            self._supervisor.reloading()
-        self._reloading.add(self)  # until all have begun
-        for service in self._each(IReloadable):
-            self._reloadOne(service)
-        self._reloaded(None, self)
-
-    def _reloadOne(self, service: Any) -> None:
-        if service in self._reloading:
-            self._again.add(service)
-        elif service.running:  # or it is about to stop
-            self._reloading.add(service)
-            self._call(service, "reload").addCallback(self._reloaded, service)
-
-    def _reloaded(self, _: object, service: Any) -> None:
-        self._reloading.remove(service)
-        if service in self._again:
-            self._again.remove(service)
-            self._reloadOne(service)
-        elif self._supervisor is not None and not self._reloading:
-            self._supervisor.reloaded()
 
     def figures(self) -> Iterator[Figure]:
         """
@@ -281,47 +143,71 @@ class DaemonService(Service):
         """
         yield "process_start_time_seconds", {}, self._madeAt
 
-    def _logFigures(self) -> None:
-        # Not before somebody asks for them.
-        from fastpoetry.figures import exposition
+    def _handleRunning(self) -> None:
+        # The reactor has set its handlers by now, and all services have started.
+        for number in (SIGTERM, SIGINT):
+            stop = getsignal(number)
+            if callable(stop):  # a command in the background of a shell ignores SIGINT
+                setHandler(self.reactor, number, self._handleStop, number, stop)
+        # Garbage collections skip what there is by now.  To look through all of it
+        # would stop everybody for a hundredth of a second, again and again.
+        gc.freeze()
+        if self._supervisor is not None:
+            self._supervisor.start()
+
+    def _handleHangUp(self) -> None:
+        self._log.info("received SIGHUP, reloading")
+        if self._supervisor is not None:
+            self._supervisor.reloading()
+        self._reloads.begin(allProviders(IReloadable, self.parent))
+
+    def _handleReloaded(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.reloaded()
+
+    def _handleUser1(self) -> None:
+        self._log.info("received SIGUSR1, but the log is not a file of twistd's")
+
+    def _handleUser2(self) -> None:
+        from fastpoetry.figures import exposition  # not needed before
 
         self._log.info("received SIGUSR2, these are the figures")
         for line in exposition(allServices(self.parent)).splitlines():
             if not line.startswith("#"):
                 self._log.info("{figure}", figure=line)
 
-    def _abort(self) -> None:
-        self._log.warn("received a second signal, stopping at once")
-        self._callEach(IAbortable, "abort")
+    def _handleStop(self, number: int, stop: Callable[..., object]) -> None:
+        # The reactor's own handler logs.  Called as Python calls it, in the middle of a
+        # line to the log file, it would wait for the lock of that file for ever (seen
+        # in 2 of 150 stops with readers).
+        if not self._isStopping:
+            self._isStopping = True
+            # Readers who were served before the signal are in the log before it.
+            callAll(IHasReaders, "checkReaders", self.parent)
+            stop(number, None)
+        elif self.running:  # the stop is yet to begin
+            self._isAborting = True
+        else:
+            self._abort()
 
-    def _callEach(self, interface: type[Interface], name: str) -> None:
-        for service in self._each(interface):
-            self._call(service, name)
-
-    def _call(self, service: Any, name: str) -> Deferred[Any]:
-        def failed(failure: Failure) -> None:  # it must cost no other service the call
-            self._log.failure(
-                "an error in {name} of {service}",
-                failure,
-                name=name,
-                service=qual(type(service)),
-            )
-
-        return maybeDeferred(getattr(service, name)).addErrback(failed)
-
-    def _reportFailure(
-        self,
-        kind: type[BaseException],
-        error: BaseException,
-        traceback: TracebackType | None,
+    def _handleError(
+        self, kind: Any, error: BaseException, traceback: TracebackType | None
     ) -> None:
-        # twistd lets the error of a service that cannot start end the process,
-        # and it is the interpreter that prints the traceback.
+        """
+        Take the place of C{sys.excepthook}.  C{twistd} lets the error of a service that
+        cannot start end the process, and Python would print a traceback.
+        """
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
-            # Before it is told, which may fail or take its time.
-            self._callEach(IAbortable, "abort")
+            callAll(IAbortable, "abort", self.parent)  # first: to print may fail
             if not isLogStandard():
                 print(f"cannot start: {error}", file=sys.__stderr__)
         else:
             sys.__excepthook__(kind, error, traceback)
+
+    def _countReaders(self) -> int:
+        return sum(each.readers for each in allProviders(IHasReaders, self.parent))
+
+    def _abort(self) -> None:
+        self._log.warn("received a second signal, stopping at once")
+        callAll(IAbortable, "abort", self.parent)

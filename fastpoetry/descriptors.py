@@ -9,8 +9,28 @@ import resource
 from collections.abc import Collection
 from typing import Any
 
+# As many as a daemon has with one port, its log and one reader.
+LEAST_DESCRIPTORS = 15
+
 # Descriptors kept for what is not a reader: the log, a poem that is being read.
 RESERVE = 32
+
+
+def raiseDescriptorLimit() -> None:
+    """
+    Raise the soft limit of open files to the hard one.
+
+    @raise SystemExit: with a sentence, when even that is less than
+        L{LEAST_DESCRIPTORS}.  Of any other exception in a C{.tac} file C{twistd} would
+        show the traceback.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
+        raise SystemExit(
+            f"cannot start: the limit of open files (ulimit -n) is {hard}, and at "
+            f"least {LEAST_DESCRIPTORS} are needed"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def freeDescriptors() -> int:

@@ -24,6 +24,7 @@ from twisted.logger import (
     LogLevel,
     eventAsText,
     formatEvent,
+    globalLogPublisher,
     textFileLogObserver,
 )
 from twisted.python.reflect import safe_str
@@ -126,6 +127,22 @@ def openStreams() -> None:
     # A daemon has it on /dev/null soon, and must not hold what it was before.
     if sys.stdout is sys.__stdout__ and not isDaemon:
         sys.stdout = standardOutput()
+
+
+def isLogStandard() -> bool:
+    """
+    @return: whether the log goes to the standard output or error of this process.
+    """
+    # What knows it has no public name in Twisted.  A filter is what twist has.
+    for observer in getattr(globalLogPublisher, "_observers", ()):
+        observer = getattr(observer, "_observer", observer)
+        try:
+            fd = observer._outFile.fileno()
+            if any(os.path.sameopenfile(fd, standard) for standard in (1, 2)):
+                return True
+        except (AttributeError, OSError, ValueError):
+            continue
+    return False
 
 
 def _twistdOptions() -> dict[str, str]:

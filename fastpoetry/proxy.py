@@ -26,7 +26,7 @@ from fastpoetry.client import (
     getPoetry,
 )
 from fastpoetry.clock import maybeGlobalReactor
-from fastpoetry.daemon import allServices
+from fastpoetry.collection import allServices
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IHasReaders, IPoetrySource, IReloadable
 from fastpoetry.text import printable

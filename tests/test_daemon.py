@@ -29,8 +29,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from fastpoetry import __version__, daemon
-from fastpoetry.daemon import LEAST_DESCRIPTORS, DaemonService, allServices
+from fastpoetry import __version__
+from fastpoetry import log as logModule
+from fastpoetry.collection import allServices
+from fastpoetry.daemon import DaemonService
+from fastpoetry.descriptors import LEAST_DESCRIPTORS
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IHasFigures, IHasReaders
 from fastpoetry.service import PoetryService
@@ -440,15 +443,15 @@ class DaemonServiceTests(SynchronousTestCase):
         for number in (1, 2, 3, None):
             log = textFileLogObserver(Stream(number))
             for observer in (log, FilteringLogObserver(log, [predicate])):
-                self.patch(daemon, "globalLogPublisher", LogPublisher(observer))
+                self.patch(logModule, "globalLogPublisher", LogPublisher(observer))
                 self.patch(sys, "__stderr__", io.StringIO())
                 sys.excepthook(PoemError, error, None)
                 said: Any = sys.__stderr__
                 isTold = number in (1, 2)
                 self.assertEqual(said.getvalue() == "", isTold, number)
         for publisher in (LogPublisher(lambda event: None), object()):
-            self.patch(daemon, "globalLogPublisher", publisher)
-            self.assertFalse(daemon.isLogStandard())
+            self.patch(logModule, "globalLogPublisher", publisher)
+            self.assertFalse(logModule.isLogStandard())
 
     def test_cannotBeTold(self) -> None:
         """

@@ -120,7 +120,10 @@ class SupervisorTests(SynchronousTestCase):
         """
         for name, value in {"NOTIFY_SOCKET": self.path, **variables}.items():
             os.environ[name] = value
-        DaemonService(self.reactor).setServiceParent(self.parent)
+        daemon = DaemonService(self.reactor)
+        daemon.setServiceParent(self.parent)
+        assert daemon._supervisor is not None
+        self.addCleanup(daemon._supervisor._socket.close)
         for service in services:
             service.setServiceParent(self.parent)
         self.parent.privilegedStartService()

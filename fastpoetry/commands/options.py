@@ -15,8 +15,8 @@ from fastpoetry import __version__
 from fastpoetry.commands.readers import ReaderOptions, named
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.commands.values import count, seconds, timeout
-from fastpoetry.daemon import raiseDescriptorLimit
 from fastpoetry.description import portNumber
+from fastpoetry.descriptors import raiseDescriptorLimit
 from fastpoetry.error import FastPoetryError
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.log import openStreams

@@ -17,7 +17,7 @@ from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from fastpoetry.daemon import allServices
+from fastpoetry.collection import allServices
 from fastpoetry.doors.site import send
 from fastpoetry.figures import exposition
 from fastpoetry.interfaces import IPoetrySource

@@ -1,0 +1,64 @@
+"""
+The services of a process: all that are in a collection, and in collections within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.application.service import IService, IServiceCollection
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.reflect import qual
+
+_log = Logger()
+
+
+def allServices(collection: Any) -> Iterator[IService]:
+    """
+    Walk a service collection, and all collections in it.
+
+    @param collection: an L{IServiceCollection}.
+    """
+    for service in collection:
+        yield service
+        if IServiceCollection.providedBy(service):
+            yield from allServices(service)
+
+
+def allProviders(interface: Any, collection: Any) -> Iterator[Any]:
+    """
+    Walk those of L{allServices} that provide an interface.
+    """
+    for service in allServices(collection):
+        if interface.providedBy(service):
+            yield service
+
+
+def call(service: Any, name: str) -> Deferred[Any]:
+    """
+    Call a method of a service, and log its error: that of one service must not keep
+    others from being called.
+
+    @return: a L{Deferred} of what the method gives, or of L{None} after an error.
+    """
+
+    def failed(failure: Failure) -> None:
+        _log.failure(
+            "an error in {name} of {service}",
+            failure,
+            name=name,
+            service=qual(type(service)),
+        )
+
+    return maybeDeferred(getattr(service, name)).addErrback(failed)
+
+
+def callAll(interface: Any, name: str, collection: Any) -> None:
+    """
+    L{call} a method of L{allProviders}.
+    """
+    for service in allProviders(interface, collection):
+        call(service, name)
