@@ -1,19 +1,19 @@
 """
-The forms of the log: text in files that do not fill the disk, what the journal of
-systemd reads, and JSON.  Each is for C{twistd --logger fastpoetry.log.NAME}, or for a
-C{.tac}: C{application.setComponent(ILogObserver, json("poem.log"))}.
+The forms of the log: text in files of a bounded size, lines for the journal of systemd,
+and JSON.  Each is for C{twistd --logger fastpoetry.log.NAME}, or for a C{.tac} file:
+C{application.setComponent(ILogObserver, json("poem.log"))}.
+
+Of what Twisted does not document, L{isLogStandard} leans on C{_observers} of the global
+log publisher, and on C{_observer} and C{_outFile} of its observers;
+C{tests/test_daemon.py} holds each.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
-from collections.abc import Iterator
-from datetime import datetime, timezone
 from getopt import GetoptError, getopt
-from json import dumps
 from types import FrameType
 from typing import Any
 
@@ -23,21 +23,21 @@ from twisted.logger import (
     LogEvent,
     LogLevel,
     eventAsText,
-    formatEvent,
     globalLogPublisher,
     textFileLogObserver,
 )
-from twisted.python.reflect import safe_str
 from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 
 from fastpoetry.logfile import BoundedLogFile
+from fastpoetry.logjson import jsonText
 from fastpoetry.streams import openStandardStreams, standardOutput
 from fastpoetry.text import printable
 
+# A log file is rotated at so many bytes, and so many rotated ones are kept.
 SIZE = 1_000_000
 KEEP = 9
 
-# Those of syslog (sd-daemon(3)).
+# The priorities of syslog, as sd-daemon(3) has them.
 _PRIORITIES = {
     LogLevel.critical: 2,
     LogLevel.error: 3,
@@ -54,20 +54,20 @@ def boundedLog(
     reactor: Any = None,
 ) -> ILogObserver:
     """
-    Log to a file as C{twistd} does, but delete the oldest of the rotated files.
+    Log text to a file, as C{twistd} does, but keep only so many rotated files.
 
-    SIGUSR1 rotates the file; when something else has moved it away, such as
+    SIGUSR1 rotates the file.  If something else has moved the file away, such as
     C{logrotate}, SIGUSR1 begins a new one.
 
-    @param path: the file; the rotated ones are C{path.1}, which is the newest, to
-        C{path.keep}.  By default it is the one of C{twistd --logfile}, or
-        F{twistd.log}; C{-} is standard output.
+    @param path: the file; by default the one of C{twistd --logfile}, or C{twistd.log}.
+        C{-} is standard output.  The rotated files are C{path.1}, the newest, to
+        C{path.keep}.
 
-    @param size: a file of so many bytes is rotated.
+    @param size: at how many bytes the file is rotated.
 
     @param keep: how many rotated files there are at most.
 
-    @param reactor: what calls back after a signal; by default the global one.
+    @param reactor: rotates the file after a signal; by default the global one.
 
     @return: the observer.
 
@@ -79,14 +79,13 @@ def boundedLog(
 
 def journal() -> ILogObserver:
     """
-    Log to standard output, each line with the priority that the journal of systemd
-    understands, and without a time, which the journal has itself.  Where standard
-    output is not the journal, or C{twistd} has a file for its log, it is a
-    L{boundedLog}.
+    Log to standard output for the journal of systemd: each line begins with its
+    priority, and has no time, which the journal adds.  Where standard output is not the
+    journal, or C{twistd} has an option C{--logfile}, this is a L{boundedLog}.
 
     @return: the observer.
 
-    @raise SystemExit: as that of L{boundedLog}.
+    @raise SystemExit: as L{boundedLog}.
     """
     stream = _open(_defaultPath())
     status = os.fstat(stream.fileno())
@@ -102,29 +101,31 @@ def json(
     reactor: Any = None,
 ) -> ILogObserver:
     """
-    Log a JSON object a line: its C{time}, C{level}, C{namespace} and C{message}, the
-    C{traceback} of a failure, and the fields of the event.  Each reader has a line of
-    its own, with its name as C{peer}.
+    Log JSON, one object on each line: C{time}, C{level}, C{namespace} and C{message} of
+    an event, the C{traceback} of a failure, and the event's fields.  Each reader has a
+    line of its own, with its name as C{peer}.
 
-    @param path: a file, as that of L{boundedLog}; by default as C{twistd} has it: the
-        one of C{--logfile}, or F{twistd.log}, or in the foreground standard output.
+    @param path: a file, as that of L{boundedLog}; by default the one of C{twistd
+        --logfile}; without that option, C{twistd.log} of a daemon, or standard output
+        in the foreground.
 
     @see: L{boundedLog}
     """
     stream = _open(path or _defaultPath(), size, keep, reactor)
-    return FileLogObserver(stream, _jsonText)
+    return FileLogObserver(stream, jsonText)
 
 
 def openStreams() -> None:
     """
-    Make the standard streams ones of a server: all are open, and nobody waits for
+    Make the standard streams fit for a server: all three are open, and nobody waits for
     the log that C{twistd} writes to standard output.
 
     @raise SystemExit: when that is not possible.
     """
     isDaemon = _isDaemon()
     openStandardStreams(isDaemon)
-    # A daemon has it on /dev/null soon, and must not hold what it was before.
+    # A daemon replaces its standard output with /dev/null soon.  A copy of the old one
+    # would keep a terminal or a pipe open.
     if sys.stdout is sys.__stdout__ and not isDaemon:
         sys.stdout = standardOutput()
 
@@ -133,8 +134,8 @@ def isLogStandard() -> bool:
     """
     @return: whether the log goes to the standard output or error of this process.
     """
-    # What knows it has no public name in Twisted.  A filter is what twist has.
     for observer in getattr(globalLogPublisher, "_observers", ()):
+        # Of twist it is inside a filter.
         observer = getattr(observer, "_observer", observer)
         try:
             fd = observer._outFile.fileno()
@@ -149,7 +150,7 @@ def _twistdOptions() -> dict[str, str]:
     options = ServerOptions()
     try:
         pairs, _ = getopt(sys.argv[1:], options.shortOpt, options.longOpt)
-    except GetoptError:  # it is another program
+    except GetoptError:  # this is another program
         return {}
     names = [(name.lstrip("-"), value) for name, value in pairs]
     return {options.synonyms.get(name, name): value for name, value in names}
@@ -169,6 +170,9 @@ def _defaultPath() -> str:
 
 
 def _open(path: str, size: int = SIZE, keep: int = KEEP, reactor: Any = None) -> Any:
+    """
+    Open a log, and have SIGUSR1 rotate it if it is a file.
+    """
     if path == "-":
         if _isDaemon():
             raise SystemExit("cannot log to standard output: a daemon has none, add -n")
@@ -180,14 +184,14 @@ def _open(path: str, size: int = SIZE, keep: int = KEEP, reactor: Any = None) ->
             f"cannot log to {printable(path)}: {error.strerror}"
         ) from error
 
-    def onSignal(number: int, frame: FrameType | None) -> None:
-        # Not before the signal: a log is made before --reactor has its effect.
+    def handleSignal(number: int, frame: FrameType | None) -> None:
+        # Imported now: twistd makes the log before --reactor takes effect.
         from twisted.internet import reactor as default
 
-        caller: Any = reactor or default
-        caller.callFromThread(file.rotate)
+        chosen: Any = reactor or default
+        chosen.callFromThread(file.rotate)
 
-    signal.signal(signal.SIGUSR1, onSignal)
+    signal.signal(signal.SIGUSR1, handleSignal)
     return file
 
 
@@ -195,65 +199,3 @@ def _journalText(event: LogEvent) -> str:
     priority = _PRIORITIES.get(event.get("log_level"), 6)
     lines = eventAsText(event, includeTimestamp=False).splitlines()
     return "".join(f"<{priority}>{line}\n" for line in lines)
-
-
-def _jsonText(event: LogEvent) -> str:
-    return "".join(f"{_jsonObject(one)}\n" for one in _eachReader(event))
-
-
-def _eachReader(event: LogEvent) -> Iterator[LogEvent]:
-    peers = event.get("peers")
-    if not (peers and isinstance(peers, (list, tuple))):
-        yield event
-        return
-    others = {name: value for name, value in event.items() if name != "peers"}
-    for peer in peers:
-        yield {**others, "peer": peer}
-
-
-def _jsonObject(event: LogEvent) -> str:
-    # The events of twisted.python.log have their text and time as fields, too.
-    skipped = ("message", "time") if "isError" in event else ()
-    entry = {
-        "time": _utc(event.get("log_time")),
-        "level": getattr(event.get("log_level"), "name", None),
-        "namespace": event.get("log_namespace"),
-        "message": formatEvent(event),
-    }
-    failure = event.get("log_failure")
-    if failure is not None:
-        entry["traceback"] = _traceback(failure)
-    for name, value in event.items():
-        if not (str(name).startswith("log_") or name in skipped):
-            entry[f"{name}_" if name in entry else str(name)] = value
-    fields = [f"{dumps(name)}: {_jsonValue(value)}" for name, value in entry.items()]
-    return "{" + ", ".join(fields) + "}"
-
-
-def _utc(seconds: Any) -> str | None:
-    try:
-        time = datetime.fromtimestamp(seconds, timezone.utc)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-    return time.isoformat(timespec="microseconds")
-
-
-def _traceback(failure: Any) -> str:
-    try:
-        return str(failure.getTraceback())
-    except Exception:  # it runs code of others
-        return safe_str(failure)
-
-
-def _jsonValue(value: Any) -> str:
-    try:
-        return dumps(value, allow_nan=False, default=_text)
-    except Exception:  # a number without an end, a list in itself, ...
-        return dumps(_text(value))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    # Where an object is in memory tells nobody anything.
-    return re.sub(r"( at)? 0x[0-9a-fA-F]{6,}", "", safe_str(value))
