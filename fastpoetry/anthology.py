@@ -1,10 +1,10 @@
 """
-A source with many poems, which gives one of them at a time: the one of the day, any, or
-the next.
+A source that has many poems, and gives one of them at a time: the poem of the day, any
+poem, or the next one.
 
-They are the files of a directory, or one file.  Each file has one poem, or several
-divided by lines of C{%}, as those of fortune(6).  Which of them a reader gets is up to
-a L{Choice}.
+The poems are in the files of a directory, or in one file.  A file has one poem, or
+several, divided by lines of C{%} as in the files of fortune(6).  A L{Choice} decides
+which poem a reader gets.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from fastpoetry.files import readAgain, readFile
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.text import printable
 
-# Gets the poems, none of them twice, and gives what chooses one for each reader.
+# Takes the poems, none of them twice, and returns a function that chooses one of them.
 Choice = Callable[[Sequence[bytes]], Callable[[], bytes]]
 
-# A line of strfile(1), whose end may also be that of another system, or of the file.
+# The line that strfile(1) looks for.  It may end as on Windows, or with the file.
 DIVIDER = re.compile(rb"^%\r?(?:\n|\Z)", re.MULTILINE)
 
 EPOCH = date(1970, 1, 1).toordinal()
@@ -43,6 +43,8 @@ EPOCH = date(1970, 1, 1).toordinal()
 def each(poems: Sequence[bytes], random: Random | None = None) -> Callable[[], bytes]:
     """
     A L{Choice}: any poem for each reader.
+
+    @param random: by default a generator with a seed of its own.
     """
     return partial((random or Random()).choice, poems)
 
@@ -57,14 +59,14 @@ def inOrder(poems: Sequence[bytes]) -> Callable[[], bytes]:
 
 class Daily:
     """
-    A L{Choice}: one poem a day, the same in all processes that have the same poems, the
-    same seed and the same time zone.
+    A L{Choice}: one poem a day.  All processes that have the same poems, seed and time
+    zone choose the same.
 
-    Day C{d} since 1970-01-01 is in cycle C{d // n} of C{n} poems, and every cycle has
-    each of them once, ordered by SHA-256 of the seed, the number of the cycle and
-    SHA-256 of the poem.  If a cycle would begin with the poem that the one before ended
-    with, it begins with its second one.  Of two poems the order is always that of cycle
-    0.
+    C{n} poems make cycles of C{n} days, each poem once in a cycle: day C{d} since
+    1970-01-01 is in cycle number C{d // n}.  The poems of a cycle are ordered by SHA-256
+    of the seed, the number of the cycle, and SHA-256 of the poem.  If a cycle would
+    begin with the poem that ended the cycle before, its first two poems change places.
+    Where there are only two poems, all cycles have the order of cycle 0.
     """
 
     _day: int | None = None
@@ -78,18 +80,21 @@ class Daily:
         now: Callable[[], float] = time.time,
     ) -> None:
         """
-        @param seed: another one has the poems in another order.
+        @param poems: at least one, none of them twice.
 
-        @param timezone: where a day begins at midnight.
+        @param seed: with another seed the poems have another order.
 
-        @param now: the wall clock.
+        @param timezone: a day begins at midnight there.
+
+        @param now: the wall clock, in seconds since 1970.
         """
         self._poems = {sha256(poem).digest(): poem for poem in poems}
         self._seed = seed.encode("utf-8", "surrogateescape")  # as it is typed
         self._timezone = timezone
         self._now = now
-        # Some 5 microseconds for each poem: here it may be in a thread.
         self._cycle = lru_cache(1)(self._makeCycle)
+        # To order the poems takes 5 microseconds for each.  Do it here, where a reload
+        # is in a thread, and not for the first reader.
         self()
 
     def __call__(self) -> bytes:
@@ -103,7 +108,7 @@ class Daily:
         return self._poem
 
     def _makeCycle(self, number: int) -> list[bytes]:
-        if len(self._poems) <= 2:  # where to swap the first would move the last
+        if len(self._poems) <= 2:  # to swap the first two would move the last
             return self._order(0)
         order = self._order(number)
         if order[0] == self._order(number - 1)[-1]:
@@ -118,7 +123,7 @@ class Daily:
 @implementer(IPoetrySource, IReloadable)
 class Anthology(Service):
     """
-    Reads many poems when it starts, and gives one of them at a time.
+    Reads poems when it starts, and gives one of them at a time.
 
     @ivar path: a directory or a file, as an absolute path.
     """
@@ -132,11 +137,11 @@ class Anthology(Service):
         self, path: str | os.PathLike[str], choose: Choice = Daily, reactor: Any = None
     ) -> None:
         """
-        @param path: the poems; a relative path counts from the directory that is the
-            current one now, not when the service starts.
+        @param path: a file or a directory.  A relative path is taken from the directory
+            that is the current one now, not when the service starts.
 
-        @param choose: which of them a reader gets: L{Daily}, L{each}, L{inOrder}, or
-            a C{partial} of one of them.
+        @param choose: decides which poem a reader gets: L{Daily}, L{each}, L{inOrder},
+            or a C{partial} of one of them.
 
         @param reactor: by default the global one.
         """
@@ -148,14 +153,14 @@ class Anthology(Service):
         """
         Read the poems.
 
-        @raise PoemError: when one of them cannot be read, or has nothing to read.
+        @raise PoemError: when one cannot be read, one is blank, or there are none.
         """
         self._changeOver(self._read())
         super().startService()
 
     def stopService(self) -> None:
         """
-        Drop what a reload finds from now on.
+        Stop.  A reload that is under way changes nothing any more.
         """
         super().stopService()
         if self._reading is not None:
@@ -175,7 +180,7 @@ class Anthology(Service):
 
     def reload(self) -> Deferred[None]:
         """
-        Read the poems anew.
+        Read the poems again.
 
         @see: L{IReloadable.reload}
         """
@@ -204,10 +209,12 @@ def readPoems(path: str) -> Iterator[bytes]:
     """
     Read all poems of an anthology.
 
-    @param path: a file, or a directory, whose regular files are read in the order of
-        their names, but for hidden ones, C{.dat} and C{.u8}.
+    @param path: a file, or a directory.  The regular files of a directory are read in
+        the order of their names; those named C{.*}, C{*.dat} and C{*.u8} are left out.
 
-    @raise PoemError: when something cannot be read, or there is no poem in it.
+    @return: the poems.
+
+    @raise PoemError: when a file cannot be read, has a blank poem, or has none.
     """
     if not os.path.isdir(path):
         yield from _readFile(path)
@@ -224,7 +231,7 @@ def readPoems(path: str) -> Iterator[bytes]:
 
 
 def _isPoem(entry: os.DirEntry[str]) -> bool:
-    # strfile(1) makes some of a file, beside it.
+    # strfile(1) makes a .dat beside a file, and Debian a .u8.
     isLeftOut = entry.name.startswith(".") or entry.name.endswith((".dat", ".u8"))
     return not isLeftOut and entry.is_file()
 
@@ -234,7 +241,7 @@ def _readFile(path: str) -> Iterator[bytes]:
     for part in DIVIDER.split(readFile(path, PoemError)):
         if part.isspace():
             raise PoemError(f"A blank poem: {path}:{line}")
-        if part:  # or it is none, as for strfile(1)
+        if part:  # two dividers with nothing between them are one, as for strfile(1)
             isEmpty = False
             yield part
         line += part.count(b"\n") + 1

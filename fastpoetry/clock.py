@@ -1,10 +1,10 @@
 """
 The reactor, with a clock that never goes back.
 
-C{reactor.seconds} is the wall clock.  When somebody sets that, every deadline comes
-late by as much, or at once.  So whatever of ours uses the global reactor gets it here,
-and sets its clock when it is made: while a C{.tac} is executed or the services of a
-plugin are made, before anything is served.
+By default C{reactor.seconds} is the wall clock.  When somebody sets that clock, every
+deadline comes late by as much, or at once.  So each class of this package that uses
+the global reactor gets it from L{maybeGlobalReactor}, which changes its clock.  That is
+early enough: services are made before anything is served.
 """
 
 from __future__ import annotations
@@ -12,25 +12,28 @@ from __future__ import annotations
 import time
 from typing import Any
 
-# The clock begins at the time of day: calls that are pending already keep their time,
-# and what takes it for a date (the access log of twisted.web) is not wrong by more
-# than what the wall clock has been set by since.
+# The clock begins at the time of day.  So calls that are scheduled already keep their
+# time; and the access log of twisted.web, which takes it for a date, is wrong only by
+# as much as the wall clock has been set since.
 _OFFSET = time.time() - time.monotonic()
 
 
 def steadySeconds() -> float:
     """
-    @return: seconds since the epoch if the wall clock were never set.
+    @return: seconds since 1970, as if nobody had set the wall clock since this module
+        was loaded.
     """
     return _OFFSET + time.monotonic()
 
 
 def maybeGlobalReactor(reactor: Any) -> Any:
     """
-    @param reactor: a reactor, or L{None}.
+    Use the global reactor where there is none.
 
-    @return: the reactor; in place of L{None} the global one, whose clock is
-        L{steadySeconds} from then on.
+    @param reactor: a reactor, or C{None}.
+
+    @return: the reactor; for C{None} the global one, whose clock is L{steadySeconds}
+        from then on.
     """
     if reactor is None:
         from twisted.internet import reactor

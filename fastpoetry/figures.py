@@ -1,7 +1,6 @@
 """
-The figures of a process as text, in the format that Prometheus reads
-(U{version 0.0.4
-<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>}).
+The figures of a process as text, in the format that Prometheus reads:
+U{version 0.0.4<https://prometheus.io/docs/instrumenting/exposition_formats/>}.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 from fastpoetry.interfaces import IHasFigures
 from fastpoetry.text import printable
 
-# Each figure that there may be: its type, and what it is.
+# All figures: the type of each, and its meaning.
 FIGURES = {
     "fastpoetry_datagrams_total": ("counter", "Questions by UDP, by their outcome."),
     "fastpoetry_http_responses_total": ("counter", "Answers, by their code."),
@@ -25,22 +24,29 @@ FIGURES = {
     "process_start_time_seconds": ("gauge", "When the process started, since 1970."),
 }
 
-# In the value of a label; of the end of a line, the third, printable leaves nothing.
+# In the value of a label.  The format has an escape for the end of a line, too, but
+# printable() leaves none.
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\""})
 
 
 def exposition(services: Iterable[Any]) -> str:
     """
-    @return: the figures of those services that have any, the same ones added up.
+    Write the figures of services.  Figures with the same name and labels are added up.
+
+    @param services: those that provide L{IHasFigures} have figures, and so does the
+        C{access} of a server.
+
+    @return: the lines.
     """
     samples: dict[tuple[str, str], float] = {}
-    # Servers may have in common who may read.
-    everybody = (
-        one for service in services for one in (service, getattr(service, "access", 0))
+    sources = (
+        source
+        for service in services
+        for source in (service, getattr(service, "access", None))
     )
-    for one in dict.fromkeys(everybody):
-        if IHasFigures.providedBy(one):
-            for name, labels, value in one.figures():
+    for source in dict.fromkeys(sources):  # servers may share an access
+        if IHasFigures.providedBy(source):
+            for name, labels, value in source.figures():
                 pairs = (
                     f'{label}="{printable(text).translate(_ESCAPES)}"'
                     for label, text in sorted(labels.items())

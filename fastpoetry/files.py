@@ -1,5 +1,5 @@
 """
-Files that are read by the daemon, which waits for none of them.
+Files that are opened and read without holding the process up.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ _Content = TypeVar("_Content")
 
 def openRegular(path: str) -> FileIO:
     """
-    Open a file, never waiting for it.
+    Open a file for reading, without waiting for anybody.
 
     @param path: a regular file.
 
-    @raise OSError: when it cannot be opened, or is not a regular one.
+    @return: the file, unbuffered.
+
+    @raise OSError: when it cannot be opened, or is not a regular file.
 
     @raise ValueError: when the path has a NUL byte.
     """
-    # A FIFO without a writer would hold a plain open() for ever.
+    # O_NONBLOCK: to open a FIFO that has no writer would block for ever.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return open(fd, "rb", buffering=0)
@@ -84,21 +86,20 @@ def readAgain(
     keep: Callable[[FastPoetryError], None],
 ) -> Deferred[None]:
     """
-    Read a file anew, in a thread: others are served meanwhile, and a disk that hangs
-    holds nothing up.
+    Read a file again, in a thread.  A disk that hangs holds nobody up.
 
-    @param reactor: where the reading ends.
+    @param reactor: calls back when the thread is done.
 
-    @param path: the file.
+    @param path: the file, for an error.
 
-    @param read: reads it.
+    @param read: reads the file; may raise L{FastPoetryError}.
 
-    @param changeOver: is told what has been read.
+    @param changeOver: is called with what was read.
 
-    @param keep: is told why there is nothing new.
+    @param keep: is called with the error instead, when the file cannot be read.
 
-    @return: a L{Deferred} that fires when either has been told.  When it is cancelled
-        before, neither is.
+    @return: a L{Deferred} that fires after one of these calls.  If it is cancelled
+        before, neither is called.
     """
 
     def failed(failure: Failure) -> None:

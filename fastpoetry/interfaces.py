@@ -10,79 +10,77 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from zope.interface import Attribute, Interface
 
-# A name, labels, and a value.
+# A name, labels with their values, and a value: what Prometheus calls a sample.
 Figure = tuple[str, dict[str, str], float]
 
 
 class IPoetrySource(Interface):
     """
-    Something that has a poem.  It does not know who asks, or over what.
+    Something that has a poem.  It knows neither who asks for it nor how it is sent.
     """
 
     def getPoem() -> bytes | Deferred[bytes]:
         """
         Give the poem as it is now.
 
-        @return: all bytes of the poem, or a L{Deferred} of them.  It may fail
-            with any exception: then there is no poem, which is not the same as
-            an empty one.
+        @return: all bytes of the poem, or a L{Deferred} of them.  Both may fail with
+            any exception: then there is no poem.  (C{b""} is a poem, an empty one.)
         """
 
 
 class IReloadable(Interface):
     """
-    A service that can read anew what it serves.
+    A service that can read again what it serves.
     """
 
     def reload() -> Deferred[None] | None:
         """
-        Read anew.  When that fails, log why and go on with what is there.
+        Read again.  When that fails, log why, and go on with what is there.
 
-        @return: when it takes a while, a L{Deferred} that fires when it is done.
-            Nobody asks again before that.
+        @return: if this takes a while, a L{Deferred} that fires when it is done.  There
+            is no other call before that.
         """
 
 
 class IAbortable(Interface):
     """
-    A service whose stop may take a while, and can be cut short, or left out when
-    the process has failed to start.
+    A service whose stop may take a while.
     """
 
     def abort() -> None:
         """
-        Give up what is still under way, so that a stop ends at once, and leave
-        nothing behind.
+        Give up what is under way, and leave nothing behind, such as the file of a
+        socket.  This is called during a stop, which then ends at once, or in place of a
+        stop, when the process has failed to start.
         """
 
 
 class IHasReaders(Interface):
     """
-    A service that knows who reads from it.
+    A service that knows its readers.
     """
 
-    readers: int = Attribute("How many readers there are now.")
+    readers: int = Attribute("How many readers are connected now.")
 
     def hasReader(
         source: object, here: IAddress | None, there: IAddress | None
     ) -> bool:
         """
-        Look for a reader.
+        Tell whether a TCP connection is one of a reader of a source.
 
         @param source: an L{IPoetrySource}.
 
-        @param here: where the reader has connected from.
+        @param here: the address of the reader's end.
 
-        @param there: and what to.  Readers of two servers may have come from the same
-            address.
+        @param there: the address of the other end.  Readers of two servers may have the
+            same address C{here}.
 
-        @return: whether somebody gets the poem of the source by this connection, which
-            is one of TCP.
+        @return: whether there is such a reader.
         """
 
     def checkReaders() -> None:
         """
-        See what has become of all readers by now, and have the log say so.
+        Look at what has become of each reader by now, and log it.
         """
 
 
@@ -93,24 +91,27 @@ class IHasFigures(Interface):
 
     def figures() -> Iterable[Figure]:
         """
-        Give the figures as they are now; the names are those of
+        Give the figures as they are now.  Each name is one of
         L{fastpoetry.figures.FIGURES}.
         """
 
 
 class ITransformService(Interface):
     """
-    Something that transforms poems.  It does not know who asks, or over what.
+    Something that transforms poems.  It knows neither who asks for it nor how the poem
+    comes and goes.
     """
 
     def transform(name: str, poem: str) -> str:
         """
-        Transform a poem.  A long one is transformed in a thread, but never two at once.
+        Transform a poem.  For a long poem this is called in a thread, but never twice
+        at the same time.
 
-        @param name: which transform to use.
+        @param name: the name of the transform.
+
+        @param poem: the poem.
 
         @return: the transformed poem.
 
-        @raise fastpoetry.transform.UnknownTransform: when there is none of that
-            name.
+        @raise fastpoetry.transform.UnknownTransform: when no transform has that name.
         """

@@ -1,6 +1,6 @@
 """
-What a supervisor is told of the process, as C{Type=notify} of systemd asks for:
-sd_notify(3).  Nothing imports this where there is no such supervisor.
+What a supervisor is told of the process: sd_notify(3), C{Type=notify} in a unit of
+systemd.  This is imported only where there is such a supervisor.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from twisted.logger import Logger
 
 from fastpoetry.text import explain, printable
 
-# While a stop waits for readers, the supervisor hears how many every so many seconds.
+# During a stop the supervisor is told every so many seconds how many readers are left.
 REPORT = 1.0
 
 
 class Supervisor:
     """
-    The supervisor that has set C{NOTIFY_SOCKET}.  Nobody waits for it, and where it
-    does not listen that costs a line of the log.
+    The supervisor that has set C{NOTIFY_SOCKET}.  Nothing here blocks or raises; if
+    the supervisor does not listen, the log says so once.
     """
 
     _log = Logger()
@@ -32,24 +32,25 @@ class Supervisor:
 
     def __init__(self, reactor: Any) -> None:
         """
-        Connect, which the process might not be able to later: after C{--chroot}, or
-        when it has no descriptor left.
+        Connect now.  Later the process might not be able to: after C{--chroot}, or when
+        it has no descriptor left.
 
-        @param reactor: what has to turn for the process to be well.
+        @param reactor: the clock; while it turns, the process is alive.
         """
         self.reactor = reactor
-        # They are not meant for children.
+        # Removed from the environment: they are not meant for child processes.
         self._address = os.environ.pop("NOTIFY_SOCKET")
         self._watchdog = os.environ.pop("WATCHDOG_USEC", "")
         self._watched = os.environ.pop("WATCHDOG_PID", "")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        # An abstract address is written with "@" in the place of its NUL byte.
         self._try(self._socket.connect, re.sub("^@", "\0", self._address))
 
     def start(self) -> None:
         """
-        Say that the process serves.  From then on it says again and again that its
-        reactor turns, if somebody watches.
+        Say that the process serves.  From then on say at half the interval of the
+        watchdog that its reactor turns, if the unit has C{WatchdogSec=}.
         """
         self._tell("READY=1")
         isWatched = self._watched in ("", str(os.getpid()))
@@ -59,20 +60,21 @@ class Supervisor:
 
     def reloading(self) -> None:
         """
-        Say that the process reads anew what it serves.
+        Say that a reload has begun.
         """
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def reloaded(self) -> None:
         """
-        Say that it has.
+        Say that the reload is over.
         """
         self._tell("READY=1")
 
     def stopping(self, countReaders: Callable[[], int]) -> None:
         """
-        Say that the process stops, and how many readers it waits for, until there is
-        none.
+        Say that the process stops, and how many readers are left, until there are none.
+
+        @param countReaders: gives their number.
         """
         self._report(countReaders, "STOPPING=1\n")
 

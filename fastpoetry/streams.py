@@ -1,5 +1,5 @@
 """
-The standard streams of a process, and text that goes where nobody may take it.
+The standard streams of a process, and a stream for its log.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from threading import RLock
 
 from twisted.logger import Logger
 
-# A pipe takes so much at once, or nothing (PIPE_BUF of Linux).
+# A pipe takes so many bytes at once, or nothing: PIPE_BUF, pipe(7).
 CHUNK = 4096
 
 
 class LogStream(io.TextIOBase):
     """
-    The stream of a log, which nobody ever waits for.  A line that cannot be written is
-    dropped and counted, and when the log goes on, it says how many there were.  A line
-    that was begun is completed before another one.  What the encoding has no letters
-    for is escaped.
+    The stream of a log, which never blocks.  A line that cannot be written now is
+    dropped and counted; the next line that can be is followed by their number.  A line
+    of which a part was written is completed before another one begins.  Characters that
+    the encoding does not have are escaped.
     """
 
     _log = Logger()
@@ -32,6 +32,8 @@ class LogStream(io.TextIOBase):
     def __init__(self, fd: int, encoding: str) -> None:
         """
         @param fd: the descriptor to write to.
+
+        @param encoding: of the text.
         """
         self._fd = fd
         self._encoding = encoding
@@ -42,7 +44,7 @@ class LogStream(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """
-        The encoding of what is written.
+        The encoding of the text.
         """
         return self._encoding
 
@@ -66,7 +68,11 @@ class LogStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """
-        Write all of a text, or nothing.
+        Write all of a text, or drop it.
+
+        @param text: whole lines.
+
+        @return: the length of the text, also when it was dropped.
         """
         data = text.encode(self._encoding, "backslashreplace")
         with self._lock:
@@ -75,7 +81,7 @@ class LogStream(io.TextIOBase):
             elif self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 self._log.warn("{lines} lines of the log were dropped", lines=dropped)
-                if self._dropped:  # and so was this one
+                if self._dropped:  # and so was that warning
                     self._dropped = dropped
         return len(text)
 
@@ -89,8 +95,8 @@ class LogStream(io.TextIOBase):
         return True
 
     def _writeRest(self) -> bool:
-        # Others may share the open file, such as the shell its terminal, so it is not
-        # made non-blocking.
+        # Not O_NONBLOCK: other processes may share the open file, as a shell does its
+        # terminal, and would find it non-blocking, too.
         ready = select.poll()
         ready.register(self._fd, select.POLLOUT)
         with suppress(OSError):
@@ -100,8 +106,9 @@ class LogStream(io.TextIOBase):
 
 
 def _openAgain(fd: int) -> int:
-    # One more process may fill a pipe after it was asked for room, and a terminal may
-    # have room for a part only.  Opened once more, either is non-blocking for us alone.
+    # poll() is not enough where another process may fill the pipe after it, or where a
+    # terminal has room for a part only.  Opened again, either is non-blocking for this
+    # process alone.
     if stat.S_ISFIFO(os.fstat(fd).st_mode) or os.isatty(fd):
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
         with suppress(OSError):  # it may belong to another user
@@ -112,7 +119,8 @@ def _openAgain(fd: int) -> int:
 @cache
 def standardOutput() -> LogStream:
     """
-    @return: the standard output of this process, which is no daemon, for its log.
+    @return: the standard output of this process, for its log.  The process must not be
+        a daemon.
     """
     openStandardStreams(isDaemon=False)
     stdout = sys.__stdout__
@@ -124,13 +132,14 @@ def standardOutput() -> LogStream:
 
 def openStandardStreams(isDaemon: bool) -> None:
     """
-    Open what is closed of the descriptors 0 to 2, as after C{<&-}, on F{/dev/null}.
-    Otherwise the next files and sockets would get these numbers, and be taken for
-    standard streams.
+    Open those of the descriptors 0, 1 and 2 that are closed, as by C{<&-} in a shell, on
+    C{/dev/null}.  Otherwise the next files and sockets would get these numbers, and be
+    taken for standard streams.
 
-    @param isDaemon: whether the process will replace what has these numbers.
+    @param isDaemon: whether the process is about to become a daemon, which replaces
+        what has these numbers.
 
-    @raise SystemExit: when that is something of its own.
+    @raise SystemExit: when a daemon would replace a descriptor of the reactor.
     """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
@@ -138,11 +147,11 @@ def openStandardStreams(isDaemon: bool) -> None:
         try:
             os.fstat(fd)
         except OSError:
-            # The lowest number that is free, which is this one.
+            # It gets the lowest number that is free, which is this one.
             os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(fd, True)
             null = fd
-        else:  # a reactor has it that was there before any module of ours: --reactor
+        else:  # a reactor has it, which twistd --reactor made before we were imported
             if isDaemon:
                 raise SystemExit(
                     f"{name} is closed, and its descriptor {fd} in use by the reactor: "
