@@ -63,10 +63,10 @@ class Daily:
     zone choose the same.
 
     C{n} poems make cycles of C{n} days, each poem once in a cycle: day C{d} since
-    1970-01-01 is in cycle number C{d // n}.  The poems of a cycle are ordered by SHA-256
-    of the seed, the number of the cycle, and SHA-256 of the poem.  If a cycle would
-    begin with the poem that ended the cycle before, its first two poems change places.
-    Where there are only two poems, all cycles have the order of cycle 0.
+    1970-01-01 is in cycle number C{d // n}.  Its poems are ordered by SHA-256 of the
+    seed, the number of the cycle, and SHA-256 of the poem.  If a cycle would begin with
+    the poem that ended the cycle before, its first two poems change places.  Where
+    there are only two poems, all cycles have the order of cycle 0.
     """
 
     _day: int | None = None

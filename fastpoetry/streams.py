@@ -132,9 +132,9 @@ def standardOutput() -> LogStream:
 
 def openStandardStreams(isDaemon: bool) -> None:
     """
-    Open those of the descriptors 0, 1 and 2 that are closed, as by C{<&-} in a shell, on
-    C{/dev/null}.  Otherwise the next files and sockets would get these numbers, and be
-    taken for standard streams.
+    Open on C{/dev/null} those of the descriptors 0, 1 and 2 that are closed, as after
+    C{<&-} in a shell.  Otherwise the next files and sockets would get these numbers,
+    and be taken for standard streams.
 
     @param isDaemon: whether the process is about to become a daemon, which replaces
         what has these numbers.

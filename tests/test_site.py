@@ -14,7 +14,8 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry.clock import steadySeconds
 from fastpoetry.doors import site
-from fastpoetry.doors.site import LAST_TIMEOUT, MAX_BODY, Site, send
+from fastpoetry.doors.channel import LAST_TIMEOUT, MAX_BODY
+from fastpoetry.doors.site import Site, send
 from fastpoetry.interfaces import IHasFigures
 from tests.webclient import WebTestCase, parse
 from tests.wire import Wire
@@ -102,7 +103,7 @@ class SiteTestCase(WebTestCase):
 
 class ChannelTests(SiteTestCase):
     """
-    Tests of L{site.Channel}.
+    Tests of L{fastpoetry.doors.channel.Channel}.
     """
 
     def test_keptAlive(self) -> None:

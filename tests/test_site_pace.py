@@ -4,7 +4,8 @@ Tests of L{fastpoetry.doors.site} with clients that ask for more than they take.
 
 from __future__ import annotations
 
-from fastpoetry.doors.site import LAST_TIMEOUT, PIECE
+from fastpoetry.doors.channel import LAST_TIMEOUT
+from fastpoetry.doors.site import PIECE
 from tests.test_site import GET, LONG, Body, SiteTestCase
 from tests.wire import Wire
 
@@ -22,7 +23,7 @@ def kept(wire: Wire) -> int:
 
 class PaceTests(SiteTestCase):
     """
-    Tests of L{fastpoetry.doors.site.Channel}.
+    Tests of L{fastpoetry.doors.channel.Channel}.
     """
 
     def setUp(self) -> None:
