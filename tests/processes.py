@@ -393,7 +393,7 @@ class Ground:
                 process.signal(signal.SIGKILL)
                 process.waitForEnd()
         for child in self._children:
-            child.wait()
+            child.communicate()  # which closes its input
 
 
 class RefusalTestCase(SynchronousTestCase):

@@ -173,7 +173,7 @@ class StandardErrorTests(SynchronousTestCase):
         """
         self.patch(sys, "stderr", None)
         stream = standardError()
-        self.addCleanup(stream.buffer._stream.close)  # type: ignore[attr-defined]
+        self.addCleanup(stream.buffer.close)
         stream.write("lost\n")
         self.assertFalse(stream.isatty())
 

@@ -4,6 +4,7 @@ Tests that a warning is an error in the tests.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ class WarningsTests(SynchronousTestCase):
         """
         for options in ([], ["-j2"]):
             trial = [sys.executable, "-m", "twisted.trial", *options]
-            directory = ["--temp-directory", self.mktemp()]
+            directory = ["--temp-directory", os.path.abspath(self.mktemp())]
             ended = subprocess.run(
                 [*trial, *directory, "tests.warned"],
                 cwd=ROOT,

@@ -64,6 +64,10 @@ class _Careless(io.RawIOBase):
             writeAll(self._stream, data)
         return len(data)
 
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
+
     def isatty(self) -> bool:
         return self._stream.isatty()
 
