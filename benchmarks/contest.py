@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import ssl
@@ -20,17 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.certificate import NAME, certify
 from benchmarks.contenders import BY_NAME, Contender, build, fill
-from benchmarks.network import LOOPBACK, Loopback
-from tests.processes import ROOT
+from sandbox import POEM, ROOT, freePort
+from sandbox.certificate import NAME, certify
+from sandbox.network import LOOPBACK, Loopback
 
-POEM = ROOT / "poetry" / "ecstasy.txt"
-SMALL = POEM.stat().st_size
-
-# What readers and contenders do not get by chance: the system takes the readers'
-# ports from above these.
-PORTS = range(10000, 32768)
+POEM_FILE = ROOT / "poetry" / "ecstasy.txt"
+SMALL = len(POEM)
 
 # So many seconds are enough for a server to start, and to let go of its readers.
 PATIENCE = 20.0
@@ -43,20 +38,6 @@ def cores() -> tuple[int, int]:
     """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[-2:][0], allowed[-1]
-
-
-def freePort() -> int:
-    """
-    @return: a TCP port that nothing listens on.
-    """
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def runLoad(
@@ -337,7 +318,7 @@ class Ring:
         @param isUnix: whether they listen on UNIX sockets, in place of TCP ports.
 
         @param key: what their certificate is made for when they are to talk TLS: one of
-            L{KEYS <benchmarks.certificate.KEYS>}.
+            L{KEYS <sandbox.certificate.KEYS>}.
         """
         self._stack = ExitStack()
         self._network = network
@@ -351,7 +332,7 @@ class Ring:
         build(self.directory, isTLS=self._key is not None)
         if self._key is not None:
             self._pem = self.directory / "pem"
-            certify(self._key, self._pem)
+            certify(self._key, self._pem, self._pem)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -369,14 +350,12 @@ class Ring:
         """
         Write a poem: L{POEM} again and again, up to a size.
         """
-        return self.file(
-            f"{size}.txt", (POEM.read_bytes() * (size // SMALL + 1))[:size]
-        )
+        return self.file(f"{size}.txt", (POEM * (size // SMALL + 1))[:size])
 
     def start(
         self,
         contender: Contender,
-        poem: Path = POEM,
+        poem: Path = POEM_FILE,
         prefix: Sequence[str] = (),
         port: int | None = None,
         core: int | None = None,
@@ -404,7 +383,7 @@ class Ring:
         self._stack.callback(running.stop)
         return running
 
-    def serve(self, names: Iterable[str], poem: Path = POEM) -> list[Running]:
+    def serve(self, names: Iterable[str], poem: Path = POEM_FILE) -> list[Running]:
         """
         Start contenders, and wait until they serve.
 

@@ -15,11 +15,11 @@ import sys
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.certificate import P256
 from benchmarks.contenders import OURS, PLAIN_LOG, PLAIN_SAME, readersTalkTLS
 from benchmarks.contest import SMALL, Ring, compete, ratios
 from benchmarks.sizes import poemsOf
 from benchmarks.syscalls import count
+from sandbox.certificate import P256
 
 
 @dataclass(frozen=True)

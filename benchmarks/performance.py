@@ -44,7 +44,7 @@ from benchmarks.contest import (
 )
 from benchmarks.figure import drawing
 from benchmarks.table import machine, rewrite
-from tests.processes import ROOT
+from sandbox import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOT = DOCUMENT.with_suffix(".svg")

@@ -32,12 +32,12 @@ from benchmarks.contest import (
     compete,
     cores,
     cost,
-    freePort,
     ratios,
     spread,
     table,
     wrong,
 )
+from sandbox import freePort
 
 BIG = 64 * 2**20
 STALLED = 10_000

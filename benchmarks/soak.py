@@ -17,10 +17,10 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, never
-from benchmarks.subject import OURS, Subject, running
+from benchmarks.faults import never
 from benchmarks.table import say
+from sandbox.manners import Manners
+from sandbox.subject import BIG, OURS, Subject, running
 
 POEMS = BIG[:2_000_000], BIG[:1:-2][:2_000_000]
 
@@ -64,7 +64,7 @@ def soak(seconds: float) -> bool:
     outcomes: Counter[str] = Counter()
     stalled: Counter[str] = Counter()
     with running(OURS, POEMS[0], f"--timeout {TIMEOUT}") as subject:
-        path = subject.ground.path / "poem.txt"
+        path = subject.sandbox.path / "poem.txt"
         with subject.readers(POEMS[1]) as crowd:
             crowd.add(20)  # so that what is needed once is there
             crowd.run(30)
@@ -79,7 +79,7 @@ def soak(seconds: float) -> bool:
                 rounds += 1
                 if rounds % RELOADS == 0:
                     poem = POEMS[rounds // RELOADS % 2]
-                    subject.ground.write("new.txt", poem).replace(path)
+                    subject.sandbox.write("new.txt", poem).replace(path)
                     subject.server.signal(signal.SIGHUP)
                 if rounds == max(1, int(seconds / 5)):
                     memory = subject.memory()  # by now, all kinds are there

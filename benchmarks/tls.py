@@ -11,7 +11,6 @@ from statistics import median
 
 from OpenSSL import SSL
 
-from benchmarks.certificate import P256, RSA
 from benchmarks.contenders import (
     GO_SAME,
     NGINX,
@@ -22,17 +21,9 @@ from benchmarks.contenders import (
     TRIVIAL,
     readersTalkTLS,
 )
-from benchmarks.contest import (
-    SMALL,
-    Ring,
-    compete,
-    cost,
-    ratios,
-    spread,
-    table,
-    wrong,
-)
+from benchmarks.contest import SMALL, Ring, compete, cost, ratios, spread, table, wrong
 from benchmarks.sizes import poemsOf, readersOf
+from sandbox.certificate import P256, RSA
 
 NAMES = (OURS, TRIVIAL, PLAIN_LOG, GO_SAME, NGINX, NGINX_LOG)
 AGAINST = (TRIVIAL, PLAIN_LOG, GO_SAME, NGINX)

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import quantiles
 
 from benchmarks.table import machine
-from tests.processes import Ground, connect, readAll
+from sandbox import Sandbox, connect, readAll
 
 SIZE = 2**20
 
@@ -109,7 +109,7 @@ def main() -> None:
     print("| clients | their poems | answers a second | p50, ms | p99 | slowest |")
     print("| ---: | --- | ---: | ---: | ---: | ---: |")
     with ExitStack() as stack:
-        (port,) = Ground(stack.callback).daemon("poetry-transform --port 0").ports
+        (port,) = Sandbox(stack.callback).daemon("poetry-transform --port 0").ports
         print(row(port, "English", 0, options.seconds))
         for kind in KINDS:
             for count in options.clients:

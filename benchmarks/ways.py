@@ -26,8 +26,8 @@ from benchmarks.contest import (
     table,
     wrong,
 )
-from benchmarks.network import openLink
 from benchmarks.sizes import poemsOf
+from sandbox.link import openLink
 
 NAMES = (FLOOR_SAME, GO_SAME, PLAIN_SAME, OURS)
 

@@ -16,11 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
-from benchmarks.faults import BIG, Scale
+from benchmarks.faults import Scale
 from benchmarks.faults.slow import BUFFERS
-from benchmarks.network import Loopback, openLink
 from fastpoetry.connection.kernel import progress
 from fastpoetry.listening.acceptor import MAX_UNSENT
+from sandbox.link import openLink
+from sandbox.network import Loopback
+from sandbox.subject import BIG
 
 TCP_NOTSENT_LOWAT = 25
 

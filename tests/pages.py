@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.processes import ROOT
+from sandbox import ROOT
 
 # A cell ends at a bar that nothing quotes.
 _CELL = re.compile(r"(?<!\\)\|")

@@ -19,15 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    ROOT,
-    Ground,
-    Process,
-    findCommand,
-    quoted,
-)
+from sandbox import DEADLINE, POEM, ROOT, Process, Sandbox, findCommand, quoted
 
 DEPLOY = ROOT / "deploy"
 HOST_UNITS = Path("/lib/systemd/system")
@@ -95,7 +87,7 @@ class Machine:
     A systemd that has started, and knows the units of F{deploy/}.
     """
 
-    def __init__(self, ground: Ground, addCleanup: Callable[..., Any]) -> None:
+    def __init__(self, ground: Sandbox, addCleanup: Callable[..., Any]) -> None:
         """
         @param ground: where it finds what is installed.
 

@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.anthology import readPoems
-from tests.processes import Ground, RefusalTestCase, Server, fetch
+from sandbox import Sandbox, Server, fetch
+from tests.refusals import RefusalTestCase
 from tests.wallclock import WallClock
 
 DAY = 86400
@@ -49,7 +50,7 @@ class AnthologyTests(SynchronousTestCase):
         """
         Make an anthology, as a file and as a directory.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.ground.write("quotes", b"%\n".join(POEMS))
         for number, poem in enumerate(reversed(POEMS)):
             self.ground.write(f"directory/{number}", poem)
@@ -163,7 +164,7 @@ class StrfileTests(SynchronousTestCase):
         """
         The poems of a file are the strings that C{strfile} makes of it.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         for data in (
             b"%\n".join(POEMS),
             b"%\n%\none\n%\n%\ntwo\n%%\n% \n %\n%\n\n three\n%\n",

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
+from sandbox import (
     DEADLINE,
     POEM,
-    Ground,
+    Sandbox,
     Server,
     connect,
     findCommand,
@@ -79,7 +79,7 @@ class BalancerTestCase(SynchronousTestCase):
         """
         Make a directory, with a certificate, and hold a port.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
 
     def serve(self, endpoint: str = TCP, options: str = "") -> Server:

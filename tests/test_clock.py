@@ -19,7 +19,7 @@ from fastpoetry.proxy import ProxyService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
 from fastpoetry.transform import TransformFactory, TransformService
-from tests.processes import Ground, fetch
+from sandbox import Sandbox, fetch
 from tests.support import Reactor, StaticSource
 from tests.wallclock import WallClock
 
@@ -99,7 +99,7 @@ class WallClockTests(SynchronousTestCase):
         """
         Make a clock.
         """
-        self.ground = Ground(self.addCleanup, b"poem\n" * 2000)
+        self.ground = Sandbox(self.addCleanup, b"poem\n" * 2000)
         self.clock = WallClock(self.ground)
 
     def serve(self, reactor: str) -> None:

@@ -19,8 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport
+from sandbox import DEADLINE
 from tests.connections import PEER, HalfListener, Listener
-from tests.processes import DEADLINE
 from tests.support import Reactor, noSpace
 
 

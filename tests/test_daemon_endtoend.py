@@ -18,8 +18,8 @@ from twisted.copyright import version
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
+from sandbox import POEM, ROOT, Sandbox, Server, connect, fetch, quoted, readAll
 from tests.daemons import AS_NOBODY, LONG, NOBODY, PLUGIN, SMALL, TAC, needsRoot
-from tests.processes import POEM, ROOT, Ground, Server, connect, fetch, quoted, readAll
 
 # Poems that something on the way might take for text, and change.
 AWKWARD = {
@@ -40,7 +40,7 @@ class DaemonTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
 
     def test_startedFromElsewhere(self) -> None:
         """

@@ -16,15 +16,8 @@ from xmlrpc.client import ServerProxy
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    Ground,
-    RefusalTestCase,
-    Server,
-    fetch,
-    findCommand,
-)
+from sandbox import DEADLINE, POEM, Sandbox, Server, fetch, findCommand
+from tests.refusals import RefusalTestCase
 
 HEAD = POEM[: POEM.rindex(b"\n", 0, 512) + 1]
 SHORT = b"one\ntwo\nthree\n"
@@ -95,7 +88,7 @@ class DatagramTestCase(SynchronousTestCase):
         """
         Start a daemon.
         """
-        self.ground = Ground(self.addCleanup, poem)
+        self.ground = Sandbox(self.addCleanup, poem)
         return self.ground.daemon(f"fastpoetry --poem poem.txt --port 0 {options}")
 
 
@@ -125,7 +118,7 @@ class AnswerTests(DatagramTestCase):
         """
         The example with other doors serves its poem at all of them.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         tac = "examples/other-doors.tac"
         ground.writeTac(tac, poetry_file="poem.txt", web_port=0)
         server = ground.daemon("-y other-doors.tac")
@@ -159,7 +152,7 @@ class AnswerTests(DatagramTestCase):
         Assert that a client prints the head of the poem.
         """
         findCommand(client.split()[0])
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         # What is at the end of its input may leave before there is an answer.
         shell = f"{{ echo poem, please; tail -f /dev/null; }} | {client}"
         reader = ground.foreground(f'bash -c "{shell}"', [HEAD.decode()])
@@ -242,7 +235,7 @@ class AnswerTests(DatagramTestCase):
         Started by root for somebody else, it has a port below 1024.
         """
         port = self.lowPort()
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         server = ground.daemon(
             "--uid 65534 --gid 65534 "
             f"fastpoetry --poem poem.txt --port 0 --udp 127.0.0.1:{port}"
@@ -262,7 +255,7 @@ class LoopTests(DatagramTestCase):
         """
         Start a daemon on a port.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.write("datagrams.tac", TAC.format(port=port).encode())
         server = ground.daemon("-y datagrams.tac")
         server.waitForLog("listening for datagrams")

@@ -11,7 +11,8 @@ from calendar import timegm
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import ROOT, Ground, RefusalTestCase, connect, fetch, readAll
+from sandbox import ROOT, Sandbox, connect, fetch, readAll
+from tests.refusals import RefusalTestCase
 
 TAC = "examples/daytime.tac"
 
@@ -26,7 +27,7 @@ class DaytimeTests(SynchronousTestCase):
         Whoever connects gets the date and the time, whatever it sends; SIGHUP changes
         nothing, and a stop lets nobody wait.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac(TAC)
         server = ground.daemon("--logger fastpoetry.log.boundedLog -y daytime.tac")
         (port,) = server.ports

@@ -27,6 +27,7 @@ from twisted.web.server import Site
 from fastpoetry.connection.transport import Transport
 from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
+from sandbox import DEADLINE
 from tests.certificates import makeCertificate
 from tests.dialogues import (
     BIG,
@@ -38,7 +39,6 @@ from tests.dialogues import (
     Published,
     Reverser,
 )
-from tests.processes import DEADLINE
 
 POEM = b"one\r\ntwo\0\xff\n" * 10
 

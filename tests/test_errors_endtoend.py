@@ -9,15 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    Ground,
-    connect,
-    fetch,
-    findCommand,
-    readAll,
-)
+from sandbox import DEADLINE, POEM, Sandbox, connect, fetch, findCommand, readAll
 
 # More than the kernels of both sides hold for a reader that reads nothing.
 LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
@@ -36,7 +28,7 @@ class InjectionTests(SynchronousTestCase):
         """
         self.strace = findCommand("strace")
         self.poem = poem
-        self.ground = Ground(self.addCleanup, poem)
+        self.ground = Sandbox(self.addCleanup, poem)
         self.server = self.ground.daemon(PLUGIN)
         (self.port,) = self.server.ports
         self.path = self.ground.path / "socket"

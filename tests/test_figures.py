@@ -25,7 +25,7 @@ from fastpoetry.listening.access import Access
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
-from tests.processes import findCommand
+from sandbox import findCommand
 from tests.support import ListeningReactor, StaticSource
 
 READERS = "fastpoetry_readers"

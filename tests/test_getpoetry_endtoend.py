@@ -17,7 +17,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
-from tests.processes import DEADLINE, POEM, ROOT, Ground, findCommand
+from sandbox import DEADLINE, POEM, ROOT, Sandbox, findCommand
 
 COMMAND = [sys.executable, "-c", "from fastpoetry.commands.getpoetry import run; run()"]
 
@@ -34,7 +34,7 @@ class GetPoetryTests(SynchronousTestCase):
         """
         Have a place to run commands in.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
 
     def start(
         self, *arguments: object, shell: Sequence[str] = (), **options: Any

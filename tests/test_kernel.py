@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
 from fastpoetry.connection.kernel import Progress, progress, setReset
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 

@@ -25,7 +25,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
 from fastpoetry.server import PoetryServer
 from fastpoetry.service import PoetryService
-from tests.processes import DEADLINE, ROOT, Ground
+from sandbox import DEADLINE, ROOT, Sandbox
 
 LESSONS = ROOT / "examples" / "lessons"
 PAGE = ROOT / "docs" / "lessons.md"
@@ -397,7 +397,7 @@ class DeploymentTests(SynchronousTestCase):
         A daemon has no terminal, and a session of its own: when the one ends in
         which it was started, it goes on.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac()
         server = ground.daemon("-y fastpoetry.tac")
         self.assertNotEqual(os.getsid(server.pid), os.getsid(0))

@@ -19,16 +19,7 @@ from unittest import SkipTest
 from twisted.logger import eventsFromJSONLogFile
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    ROOT,
-    Ground,
-    Server,
-    fetch,
-    holdPort,
-    readAll,
-)
+from sandbox import DEADLINE, POEM, ROOT, Sandbox, Server, fetch, holdPort, readAll
 
 BOUNDED = "--logger fastpoetry.log.boundedLog fastpoetry --port 0 --poem poem.txt"
 
@@ -75,7 +66,7 @@ class LogTests(SynchronousTestCase):
         """
         Make a directory.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
 
     def logs(self) -> list[str]:
         """
@@ -158,7 +149,7 @@ class LoadTests(SynchronousTestCase):
         """
         Make a directory, and hold a port for the daemon.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         # When a port that the kernel chose is closed, Linux may forget a reader who
         # is about to be connected, and leaves it waiting (3 of 100 times).
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)

@@ -16,17 +16,8 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    Ground,
-    Process,
-    RefusalTestCase,
-    Server,
-    fetch,
-    findCommand,
-    quoted,
-)
+from sandbox import DEADLINE, POEM, Process, Sandbox, Server, fetch, findCommand, quoted
+from tests.refusals import RefusalTestCase
 from tests.support import F_SETPIPE_SZ
 
 PLUGIN = "fastpoetry --port 0 --poem poem.txt"
@@ -53,7 +44,7 @@ class StreamsTestCase(SynchronousTestCase):
         """
         Make the directory.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.ground.writeTac()
         self.twistd = quoted(findCommand("twistd"))
 
@@ -320,7 +311,7 @@ class LogRefusalTests(RefusalTestCase):
         """
         One sentence says why, and nothing is left.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac()
         os.mkfifo(ground.path / "fifo")
         bounded = "--logger fastpoetry.log.boundedLog"
@@ -338,7 +329,7 @@ class LogRefusalTests(RefusalTestCase):
         """
         So it is when the reactor of C{--reactor} has the number of a closed stream.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac()
         twistd = quoted(findCommand("twistd"))
         for what in (PLUGIN, TAC):

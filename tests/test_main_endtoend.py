@@ -10,7 +10,8 @@ import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import POEM, Ground, RefusalTestCase, fetch
+from sandbox import POEM, Sandbox, fetch
+from tests.refusals import RefusalTestCase
 
 
 class CommandTests(SynchronousTestCase):
@@ -24,7 +25,7 @@ class CommandTests(SynchronousTestCase):
         leave no file.
         """
         for command in ("fastpoetry", "python -m fastpoetry"):
-            ground = Ground(self.addCleanup)
+            ground = Sandbox(self.addCleanup)
             server = ground.foreground(f"{command} --port 0 --poem poem.txt")
             (port,) = server.ports
             self.assertEqual(fetch(port), POEM)
@@ -35,13 +36,13 @@ class CommandTests(SynchronousTestCase):
         """
         So do C{poetry-proxy} and C{poetry-transform}.
         """
-        origin = Ground(self.addCleanup)
+        origin = Sandbox(self.addCleanup)
         (port,) = origin.foreground("fastpoetry -p 0 --poem poem.txt").ports
-        proxy = Ground(self.addCleanup).foreground(
+        proxy = Sandbox(self.addCleanup).foreground(
             f"poetry-proxy --port 0 --upstream {port}", ["listening on "]
         )
         self.assertEqual(fetch(proxy.ports[0]), POEM)
-        transform = Ground(self.addCleanup).foreground(
+        transform = Sandbox(self.addCleanup).foreground(
             "poetry-transform --port 0", ["listening on "]
         )
         command = f"get-poetry --transform cummingsify {port} --transform-server"
@@ -59,7 +60,7 @@ class RefusalTests(RefusalTestCase):
         A mistake is one line and status 1, and what fails at the start a sentence in
         the log.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         for command in ("fastpoetry", "python -m fastpoetry"):
             status, output = ground.run(f"{command} --poem nosuch")
             sentence = "cannot read the poem: No such file or directory: nosuch"

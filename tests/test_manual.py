@@ -16,7 +16,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from man import generate
-from tests.processes import DEADLINE, ROOT, Ground, findCommand, quoted
+from sandbox import DEADLINE, ROOT, Sandbox, findCommand, quoted
 
 PAGES = [*generate.PLUGINS, generate.GET_POETRY]
 
@@ -141,7 +141,7 @@ class CompletionTests(SynchronousTestCase):
         @return: what has become of each.
         """
         zsh = findCommand("zsh")
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         directory = quoted(ROOT / "completion")
         script = COMPLETE.format(completion=directory, typed=shlex.join(typed))
         ground.write(".zshrc", script.encode())

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
+from sandbox import (
     DEADLINE,
     POEM,
     ROOT,
-    Ground,
-    RefusalTestCase,
+    Sandbox,
     Server,
     connect,
     fetch,
@@ -28,6 +27,7 @@ from tests.processes import (
     quoted,
     readAll,
 )
+from tests.refusals import RefusalTestCase
 
 OTHER = (ROOT / "poetry" / "science.txt").read_bytes()
 
@@ -81,11 +81,11 @@ class NetworkTestCase(SynchronousTestCase):
     Starts processes that know one another.
     """
 
-    def ground(self) -> Ground:
+    def ground(self) -> Sandbox:
         """
         Make a new directory.
         """
-        return Ground(self.addCleanup)
+        return Sandbox(self.addCleanup)
 
     def serve(self, poem: bytes, port: int = 0) -> Server:
         """

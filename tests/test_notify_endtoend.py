@@ -10,10 +10,10 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
+from sandbox import (
     DEADLINE,
     POEM,
-    Ground,
+    Sandbox,
     Server,
     connect,
     fetch,
@@ -35,7 +35,7 @@ class NotifyTests(SynchronousTestCase):
         """
         Let it listen.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.supervisor.close)
         self.supervisor.settimeout(DEADLINE)

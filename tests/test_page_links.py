@@ -11,13 +11,13 @@ from importlib.util import find_spec
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sandbox import ROOT
 from tests.pages import anchors, codes, links, pages, read
-from tests.processes import ROOT
 
 # A file or directory of the project, by its path; a star stands for anything.
 PATH = re.compile(
     r"(?<![\w./-])(?:\.ci|benchmarks|completion|deploy|docs|examples|fastpoetry|man|poetry"
-    r"|tests|twisted)/[\w.*@/-]*\w"
+    r"|sandbox|tests|twisted)/[\w.*@/-]*\w"
 )
 
 

@@ -13,8 +13,8 @@ from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sandbox import Sandbox, findCommand, quoted
 from tests.pages import read
-from tests.processes import Ground, findCommand, quoted
 
 PAGE = read("docs/public-server.md")
 
@@ -91,7 +91,7 @@ class PublicServerPageTests(SynchronousTestCase):
         blocks = [match.groupdict() for match in BLOCK.finditer(PAGE)]
         self.assertGreater(len(blocks), 10)
         self.assertIn("without a gap", [block["mark"] for block in blocks])
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.write("reader.py", READER.encode())
         script = [
             MACHINE.format(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sandbox import Sandbox, Server, connect, fetch, readAll
 from tests.daemons import LONG, PLUGIN, SMALL, TAC
-from tests.processes import Ground, Server, connect, fetch, readAll
 
 CLIENTS = [
     "nc.openbsd 127.0.0.1 {port}",
@@ -48,7 +48,7 @@ class SmallPoemTests(SynchronousTestCase):
         """
         Make a directory with the poem.
         """
-        self.ground = Ground(self.addCleanup, self.poem)
+        self.ground = Sandbox(self.addCleanup, self.poem)
 
     def assertPoem(self, received: bytes, poem: bytes | None = None) -> None:
         """

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 
-from tests.processes import DEADLINE, POEM, connect, holdPort, readAll
+from sandbox import DEADLINE, POEM, connect, holdPort, readAll
 from tests.test_network_endtoend import NetworkTestCase, portOf
 
 

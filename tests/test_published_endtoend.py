@@ -9,7 +9,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import POEM, ROOT, Ground, connect, fetch, readAll
+from sandbox import POEM, ROOT, Sandbox, connect, fetch, readAll
 
 # The composition as it was first published, but for the number of the port and
 # the poem.
@@ -61,7 +61,7 @@ class PublishedTests(SynchronousTestCase):
         The published C{.tac}, with C{TCPServer}, serves with our classes unchanged,
         and keeps the promises of a delivery: who talks has the whole poem.
         """
-        ground = Ground(self.addCleanup, LONG)
+        ground = Sandbox(self.addCleanup, LONG)
         ground.write("published.tac", PUBLISHED)
         # The port is Twisted's own, and so is what the log says of it.
         texts = [" starting on ", "loaded a poem from: "]
@@ -81,7 +81,7 @@ class PublishedTests(SynchronousTestCase):
         Who edits C{PoetryProtocol.connectionMade} sees it in the next fetch from the
         default C{.tac}.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac(poetry_file=str(ground.path / "poem.txt"))
         ground.write("edited.tac", EDITED.encode())
         server = ground.foreground("twistd -n -y edited.tac")

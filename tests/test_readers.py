@@ -23,8 +23,8 @@ from fastpoetry.listening.access import Access
 from fastpoetry.listening.proxyheader import TIMEOUT
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
+from sandbox import ROOT
 from tests.headers import version1
-from tests.processes import ROOT
 from tests.support import ListeningReactor, StaticSource, assertRefused, socketPath
 
 # What is given; what the one sentence says.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from tests.daemons import AS_NOBODY, NOBODY, PLUGIN, TAC, needsRoot
-from tests.processes import RefusalTestCase
+from tests.refusals import RefusalTestCase
 
 # Each mistake on the command line with the sentence that answers it.  {dir} is the
 # current directory, {taken} a port that somebody listens on, and ... stands for

@@ -1,24 +1,28 @@
 """
-Faults, made for real: the short form of L{benchmarks.reliability}.
+Faults, made for real: a few of each kind.
 """
 
 from __future__ import annotations
 
 import resource
-import shutil
 import signal
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
-from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import BIG, DOORS, SMALL, handover, leave, talk
-from benchmarks.network import LOOPBACK, TLS, Loopback
-from benchmarks.subject import OURS, Subject, running
-from tests.processes import DEADLINE
+from sandbox import DEADLINE, POEM
+from sandbox.crowd import Crowd
+from sandbox.manners import (
+    LEAVERS,
+    LEAVERS_IN_HANDSHAKE,
+    TALKERS,
+    TALKERS_BELOW_TLS,
+    Manners,
+)
+from sandbox.network import DOORS, LOOPBACK, TLS, Loopback
+from sandbox.subject import BIG, OURS, Subject, running
 
 BACKWARDS = BIG[::-1]
 SLOW = Manners(readsPerSecond=4_000_000)
@@ -111,7 +115,7 @@ class FaultTests(SynchronousTestCase):
         """
         for network in DOORS:
             crowd = self.crowd(self.start(network=network))
-            ways = {**talk.WAYS, **(talk.BARE if network is TLS else {})}
+            ways = {**TALKERS, **(TALKERS_BELOW_TLS if network is TLS else {})}
             for manners in ways.values():
                 crowd.add(3, manners)
             self.assertOutcomes(crowd, whole=3 * len(ways))
@@ -181,7 +185,7 @@ class FaultTests(SynchronousTestCase):
         for network in RESETTING:
             subject = self.start(network=network)
             idle, crowd = subject.idleDescriptors(), self.crowd(subject)
-            ways = {**leave.WAYS, **(leave.IN_HANDSHAKE if network is TLS else {})}
+            ways = {**LEAVERS, **(LEAVERS_IN_HANDSHAKE if network is TLS else {})}
             for manners in ways.values():
                 crowd.add(20, manners)
             self.assertOutcomes(crowd, left=20 * len(ways))
@@ -227,7 +231,7 @@ class FaultTests(SynchronousTestCase):
         served; of fewer, where so many cannot come at once, and over TLS.
         """
         for network, count in ((LOOPBACK, burst()), (TLS, burst() // 4)):
-            subject = self.start(poem=SMALL, network=network)
+            subject = self.start(poem=POEM, network=network)
             crowd = self.crowd(subject)
             subject.server.signal(signal.SIGSTOP)
             self.connect(crowd, count, Manners(), inQueue=True)
@@ -278,8 +282,8 @@ class FaultTests(SynchronousTestCase):
             for number in range(20):
                 crowd.add(8, Manners(readsPerSecond=20_000_000))
                 poem = BIG if number % 2 else BACKWARDS
-                new = subject.ground.write("new.txt", poem)
-                new.replace(subject.ground.path / "poem.txt")
+                new = subject.sandbox.write("new.txt", poem)
+                new.replace(subject.sandbox.path / "poem.txt")
                 subject.server.signal(signal.SIGHUP)
                 self.runUntilLoaded(crowd, subject, number + 2)
             self.assertOutcomes(crowd, whole=160)
@@ -293,16 +297,3 @@ class FaultTests(SynchronousTestCase):
             DEADLINE,
             until=lambda: subject.server.log.count("loaded a poem") == times,
         )
-
-    @skipIf(
-        shutil.which("systemd-socket-activate") is None,
-        "systemd-socket-activate is not installed",
-    )
-    def test_handOver(self) -> None:
-        """
-        From one daemon to the next on a socket that outlives both, no reader is
-        lost, whether the next starts before the last stops or after.
-        """
-        for overlap in (True, False):
-            said, whole = handover.bySocket(2, overlap)
-            self.assertTrue(whole, said)

@@ -8,15 +8,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.processes import (
-    POEM,
-    Ground,
-    RefusalTestCase,
-    Server,
-    fetch,
-    findCommand,
-    quoted,
-)
+from sandbox import POEM, Sandbox, Server, fetch, findCommand, quoted
+from tests.refusals import RefusalTestCase
 
 # The memory of a daemon, in KiB, and the length of a poem that does not fit into it.
 LITTLE, HUGE = 1_000_000, 2 * 2**30
@@ -64,7 +57,7 @@ class MemoryTests(RefusalTestCase):
         """
         One at the start is refused in a sentence.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         makeHuge(ground.path / "huge.txt")
         for twistd in ("twistd -n", "twistd"):
             self.assertRefuses(
@@ -78,7 +71,7 @@ class MemoryTests(RefusalTestCase):
         One that has become so leaves the old one in service, and costs the other
         poems of the process nothing.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         first, second = ground.path / "poem.txt", ground.write("other.txt", b"old\n")
         poems = "--poem poem.txt --port 0 --poem other.txt --port 0"
         command = f"twistd -n --pidfile= fastpoetry {poems}"
@@ -102,7 +95,7 @@ class HangingTests(RefusalTestCase):
         """
         Start a daemon, and have it read a poem for ever.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac()
         path = ground.path / "fastpoetry.tac"
         path.write_text(HANGING + path.read_text())

@@ -30,7 +30,7 @@ from fastpoetry.client import (
 )
 from fastpoetry.resolver import MOST, Resolver
 from fastpoetry.transformclient import TransformError, TransformProxy
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 from tests.test_client import ClientReactor
 
 

@@ -13,15 +13,7 @@ from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    DEADLINE,
-    POEM,
-    ROOT,
-    Ground,
-    connect,
-    findCommand,
-    readAll,
-)
+from sandbox import DEADLINE, POEM, ROOT, Sandbox, connect, findCommand, readAll
 
 # Python executes it first.  The names that hang do so for longer than any name server
 # is waited for, and leave a line in a file.
@@ -61,7 +53,7 @@ class HangingTests(SynchronousTestCase):
         """
         Have a place to run commands in, where some names hang.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.hung = self.ground.path / "hung"
         self.ground.write("path/sitecustomize.py", HANGING % os.fsencode(self.hung))
         self.environment = {"PYTHONPATH": f"{self.ground.path}/path:{ROOT}"}
@@ -141,7 +133,7 @@ class LinkTests(SynchronousTestCase):
         """
         C{get-poetry} fetches from both.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         findCommand("ip")
         script = LINK.format(
             twistd=shlex.quote(findCommand("twistd")),

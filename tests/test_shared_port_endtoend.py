@@ -12,15 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    POEM,
-    ROOT,
-    Ground,
-    Server,
-    connect,
-    fetch,
-    holdPort,
-)
+from sandbox import POEM, ROOT, Sandbox, Server, connect, fetch, holdPort
 
 TAC = "examples/shared-port.tac"
 UNIT = ROOT / "deploy" / "fastpoetry@.service"
@@ -37,7 +29,7 @@ class SharedPortTests(SynchronousTestCase):
         """
         Hold a port that nobody listens on.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEPORT)
 
     def start(self, count: int) -> list[Server]:

@@ -16,12 +16,12 @@ from unittest import SkipTest, skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
+from sandbox import (
     DEADLINE,
-    MARK,
     POEM,
     ROOT,
-    Ground,
+    SANDBOX_VARIABLE,
+    Sandbox,
     Server,
     connect,
     fetch,
@@ -66,7 +66,7 @@ class SocketTestCase(SynchronousTestCase):
         """
         Make the directory.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.ground.write("other.txt", OTHER)
         self.path = self.ground.path / "socket"
         self.twistd = f"{quoted(findCommand('twistd'))} -n --pidfile="
@@ -103,7 +103,7 @@ class PassedTests(SocketTestCase):
         Wait until systemd listens; the first reader starts the server.
         """
         command = (
-            f"systemd-socket-activate {sockets} -E {MARK} -E PYTHONPATH "
+            f"systemd-socket-activate {sockets} -E {SANDBOX_VARIABLE} -E PYTHONPATH "
             f"{twistd or self.twistd} fastpoetry {arguments}"
         )
         activated = self.ground.foreground(command, ["Listening on "])

@@ -14,15 +14,8 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
-    POEM,
-    Ground,
-    RefusalTestCase,
-    Server,
-    fetch,
-    findCommand,
-    quoted,
-)
+from sandbox import POEM, Sandbox, Server, fetch, findCommand, quoted
+from tests.refusals import RefusalTestCase
 
 PLUGIN = "fastpoetry --endpoint unix:socket --poem poem.txt"
 TAC = "-y fastpoetry.tac"
@@ -44,7 +37,7 @@ class SignalTests(SynchronousTestCase):
         """
         Make a directory.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.ground.writeTac(endpoint="unix:socket")
         self.pidfile = self.ground.path / "twistd.pid"
         self.strace = f"{quoted(findCommand('strace'))} -f -qq -o trace"
@@ -155,7 +148,7 @@ class DescriptorTests(SynchronousTestCase):
         With fewer than a daemon takes there is one sentence, and nothing is left; with
         as many it serves.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac(endpoint="unix:socket")
         before = set(os.listdir(ground.path))
         # Where its path has spaces it is a script of the shell, which takes some, too.
@@ -193,7 +186,7 @@ class ToldTests(RefusalTestCase):
         In the foreground the sentence is told once: in the log, and where that is
         elsewhere, on standard error.
         """
-        ground = Ground(self.addCleanup)
+        ground = Sandbox(self.addCleanup)
         ground.writeTac(port=self.taken)
         sentence = (
             "cannot start: Address already in use: "
@@ -252,7 +245,7 @@ class ServerOptionsTests(RefusalTestCase):
         for option in (f"--uid {other}", f"--gid {os.getgid() + 1}", "--chroot ."):
             for mode in ("", "-n"):
                 self.assertRefuses(
-                    Ground(self.addCleanup),
+                    Sandbox(self.addCleanup),
                     f"{before} {mode} {option} {PLUGIN}",
                     f"fastpoetry: Operation not permitted: {option.split()[0]} ",
                 )
@@ -276,7 +269,7 @@ class ContainerTests(SynchronousTestCase):
         """
         Skip the tests where there are no containers.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.ground.write("container", CONTAINER)
         self.container = (
             f"{quoted(findCommand('unshare'))} --pid --fork --kill-child --mount "

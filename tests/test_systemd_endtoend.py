@@ -12,17 +12,17 @@ import ssl
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.limits import ATTEMPTS
-from tests.processes import (
-    MARK,
+from sandbox import (
     POEM,
     ROOT,
-    Ground,
+    SANDBOX_VARIABLE,
+    Sandbox,
     fetch,
     findCommand,
     holdPort,
     readAll,
 )
+from tests.limits import ATTEMPTS
 from tests.systemd import DEPLOY, PROBE, Machine
 
 # More than the kernel holds for a reader that takes nothing.
@@ -44,7 +44,7 @@ class UnitTests(SynchronousTestCase):
         """
         Put them where their program is one of this machine.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.twistd = findCommand("twistd")
         for path in DEPLOY.glob("fastpoetry*"):
             text = path.read_text().replace(
@@ -106,7 +106,8 @@ class UnitTests(SynchronousTestCase):
         command = command.replace("/opt/fastpoetry/poem.txt", "poem.txt")
         port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
         server = self.ground.foreground(
-            f"systemd-socket-activate -l {port} -E {MARK} -E PYTHONPATH {command}",
+            f"systemd-socket-activate -l {port} -E {SANDBOX_VARIABLE} -E PYTHONPATH "
+            f"{command}",
             ["Listening on "],
         )
         self.assertEqual(POEM, fetch(port))
@@ -122,7 +123,7 @@ class SystemdTests(SynchronousTestCase):
         """
         Start it.
         """
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
         self.machine = Machine(self.ground, self.addCleanup)
 
     def fetch(self, port: int = PORT) -> bytes:

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.threads import callInThread
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 
 
 class CallInThreadTests(SynchronousTestCase):

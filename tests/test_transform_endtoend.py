@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from fastpoetry.server import PoetryServer
 from fastpoetry.transform import TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError, TransformProxy
-from tests.processes import DEADLINE, ROOT, Ground, Server, connect, quoted, readAll
+from sandbox import DEADLINE, ROOT, Sandbox, Server, connect, quoted, readAll
 from tests.support import socketPath
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"
@@ -57,7 +57,7 @@ class DaemonTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.ground = Ground(self.addCleanup)
+        self.ground = Sandbox(self.addCleanup)
 
     def ask(self, server: Server, *pieces: bytes) -> bytes:
         """
@@ -142,7 +142,7 @@ class DaemonTests(SynchronousTestCase):
         """
         command = f"{PLUGIN} --timeout 1 --request-timeout 1"
         server = self.ground.daemon(command)
-        other = Ground(self.addCleanup).daemon(command)
+        other = Sandbox(self.addCleanup).daemon(command)
         idle = descriptors(server)
         client = connect(*server.ports)
         client.sendall(REQUEST[:9])

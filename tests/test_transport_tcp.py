@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from zope.interface.verify import verifyObject
 
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 from tests.support import writeAnd
 from tests.transports import BIG, POEM, HalfCloser, RealTests, Speaker
 

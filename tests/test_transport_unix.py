@@ -26,7 +26,7 @@ from fastpoetry.connection.transport import SENT_AT_ONCE
 from fastpoetry.endpoints.unixsocket import PAGE, UNIXTransport, listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.protocol import PoetryFactory
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 from tests.support import StaticSource, writeAnd
 from tests.transports import BIG, POEM, Producer, RealTests, Speaker
 

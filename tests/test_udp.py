@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.commands import tap
 from fastpoetry.doors.datagram import PoetryDatagramServer
 from fastpoetry.doors.limits import LOOPBACK
-from tests.processes import ROOT
+from sandbox import ROOT
 from tests.support import assertRefused
 
 # What is added to a poem; what the one sentence says.

@@ -21,7 +21,7 @@ from fastpoetry.doors import web
 from fastpoetry.doors.site import POLICY
 from fastpoetry.doors.web import MAX_AT_ONCE, MAX_PAGE, Poem, addPoems
 from fastpoetry.printable import shown
-from tests.processes import POEM
+from sandbox import POEM
 from tests.support import StaticSource
 from tests.webclient import WebTestCase
 

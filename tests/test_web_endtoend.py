@@ -18,10 +18,9 @@ from xmlrpc.client import ServerProxy
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import (
+from sandbox import (
     POEM,
-    Ground,
-    RefusalTestCase,
+    Sandbox,
     Server,
     connect,
     fetch,
@@ -29,6 +28,7 @@ from tests.processes import (
     holdPort,
     readAll,
 )
+from tests.refusals import RefusalTestCase
 
 # More than all buffers on the way.
 BIG = bytes(range(256)) * 2**16  # 16 MiB
@@ -64,7 +64,7 @@ class WebTestCase(SynchronousTestCase):
         """
         Find a place.
         """
-        self.ground = Ground(self.addCleanup, self.poem)
+        self.ground = Sandbox(self.addCleanup, self.poem)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
         self.status = self.ground.path / "status"
 

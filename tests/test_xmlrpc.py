@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from twisted.internet.defer import Deferred, fail
 
 from fastpoetry.doors.xmlrpc import MAX_LENGTH, NO_POEM, TOO_LONG, PoemMethods
-from tests.processes import POEM
+from sandbox import POEM
 from tests.support import StaticSource
 from tests.webclient import WebTestCase, parse
 

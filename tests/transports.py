@@ -24,7 +24,7 @@ from zope.interface import implementer
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport
-from tests.processes import DEADLINE
+from sandbox import DEADLINE
 from tests.support import Reactor
 from tests.wire import PretendedEpoll, PretendedSocket
 

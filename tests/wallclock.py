@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from tests.processes import ROOT, Ground, findCommand
+from sandbox import ROOT, Sandbox, findCommand
 
 # A preload library that moves the wall clock of one process by as many seconds as a
 # file says.
@@ -21,7 +21,7 @@ class WallClock:
     @ivar environment: the variables that they need.
     """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Sandbox) -> None:
         """
         Compile the shim.
         """

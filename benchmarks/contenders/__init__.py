@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import findCommand
+from sandbox import findCommand
+from sandbox.subject import PLAIN_TAC
 
 HERE = Path(__file__).parent
 LOAD = HERE.parent / "load.c"
@@ -50,7 +51,7 @@ NGINX_TLS = """\
 """
 
 TWISTD = "{twistd} -n --pidfile={directory}/pid --logfile={log}"
-PLAIN = f"env ADDRESS={{address}} FILE={{file}} %s {TWISTD} -y {{here}}/plain.tac"
+PLAIN = f"env ENDPOINT={{endpoint}} FILE={{file}} %s {TWISTD} -y {{plain}}"
 LOOP = "{python} {here}/loop.py {port} {file}"
 C_SAME = "{build}/floor {address} {file} {log} 1"
 SERVER_SAME = "{build}/server {address} {file} {log} 1"
@@ -198,6 +199,7 @@ def fill(
         "log": directory / "log",
         "build": built,
         "here": HERE,
+        "plain": PLAIN_TAC,
         "python": sys.executable,
         "twistd": findCommand("twistd"),
     }

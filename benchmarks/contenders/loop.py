@@ -19,7 +19,9 @@ if log != "-":
 
 
 class Plain(asyncio.Protocol):
-    def connection_made(self, transport):
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
         self.transport = transport
         if log != "-":
             host, port = transport.get_extra_info("peername")
@@ -27,19 +29,19 @@ class Plain(asyncio.Protocol):
         transport.write(poem)
         self.end()
 
-    def end(self):
+    def end(self) -> None:
         self.transport.close()
 
 
 class Lingering(Plain):
-    def end(self):
+    def end(self) -> None:
         self.transport.write_eof()
 
 
-async def main():
+async def main() -> None:
     protocol = Lingering if linger == "1" else Plain
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(protocol, "127.0.0.1", int(port), backlog=4096)
     await server.serve_forever()
 
 

@@ -5,19 +5,16 @@ the plain composition and for ours, and gives the rows of the table.
 
 from __future__ import annotations
 
-import base64
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from unittest import SkipTest
 
-from benchmarks.network import LOOPBACK, TLS, UNIX, Link, Loopback
-from benchmarks.subject import KINDS, OURS
+from sandbox import findCommand
+from sandbox.link import Link
+from sandbox.network import LOOPBACK, TLS, UNIX, Loopback
+from sandbox.subject import BIG, KINDS, OURS
 
-# A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
-# It is text: telnet, as curl has it, gives bytes above 127 a meaning.
-BIG = base64.encodebytes(random.Random(17).randbytes(3_750_000))[:5_000_000]
 HUGE = BIG + BIG
-SMALL = BIG[:2817]  # the length of Ecstasy
 
 
 @dataclass
@@ -55,10 +52,6 @@ class Scale:
         All TCP networks, UNIX sockets, and TLS.
         """
         return [*self.networks, UNIX, TLS]
-
-
-# TCP, UNIX sockets and TLS on this machine.
-DOORS = [LOOPBACK, UNIX, TLS]
 
 
 def tries(count: int, networks: list[Loopback]) -> str:
@@ -110,6 +103,17 @@ def compare(measure: Callable[[str], tuple[str, bool]]) -> tuple[dict[str, str],
     """
     results = {kind: measure(kind) for kind in KINDS}
     return {kind: said for kind, (said, _) in results.items()}, results[OURS][1]
+
+
+def isMissing(command: str) -> bool:
+    """
+    @return: whether a command is not installed.
+    """
+    try:
+        findCommand(command)
+    except (SkipTest, AssertionError):
+        return True
+    return False
 
 
 def never() -> bool:

@@ -10,23 +10,15 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from itertools import product
 from pathlib import Path
 
-from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import BIG, Scale
-from benchmarks.network import LOOPBACK, TLS, Loopback
-from benchmarks.subject import OURS, PLAIN
+from benchmarks.faults import Scale, isMissing
 from benchmarks.table import Row, say
-from tests.processes import (
-    ROOT,
-    Ground,
-    Server,
-    connect,
-    findCommand,
-    holdPort,
-    quoted,
-)
+from sandbox import ROOT, Sandbox, Server, connect, findCommand, holdPort, quoted
+from sandbox.crowd import Crowd
+from sandbox.manners import Manners
+from sandbox.network import LOOPBACK, TLS, Loopback
+from sandbox.subject import BIG, OURS, PLAIN
 
 POEM = BIG[:300_000]
 READERS = 32
@@ -47,22 +39,27 @@ MANNERS = [
 HALF_CLOSES = Manners(halfCloses=True)
 
 
-def rows(scale: Scale) -> Iterator[Row]:
+def rowsOf(name: str, scale: Scale) -> Iterator[Row]:
     """
     A poem of 300 KB, and one of 10 MB for those who are in flight when all is killed.
+
+    @param name: of the balancer, one of L{CONFIGURATIONS}.
     """
+    if isMissing(name.lower()):
+        yield Row(name, "not installed", {})
+        return
     times, count = scale.count(3), scale.count(50)
-    for name, network in product(CONFIGURATIONS, (LOOPBACK, TLS)):
+    for network in (LOOPBACK, TLS):
         tried = f"{times} times {network.where}, {READERS} readers"
         drain = "drain, SIGTERM" if name == HAPROXY else "SIGTERM"
         for how, word in ((signal.SIGTERM, drain), (signal.SIGKILL, "SIGKILL")):
             fault = f"{name}: {word} and start, three instances in turn"
-            yield _row(fault, tried, rolling(name, network, times, how))
+            yield _row(fault, tried, _rolling(name, network, times, how))
         tried = f"{count} {network.where}"
         fault = f"{name}: readers of 5 MB who talk, and read 700 KB/s"
-        yield _row(fault, tried, slow(name, network, count))
+        yield _row(fault, tried, _slow(name, network, count))
         fault = f"{name}: SIGKILL of all three in the middle of 10 MB"
-        yield _row(fault, tried, killed(name, network, count))
+        yield _row(fault, tried, _killed(name, network, count))
 
 
 def _row(fault: str, tried: str, found: tuple[str, bool]) -> Row:
@@ -96,19 +93,19 @@ class Machines:
         """
         Start an instance.
         """
-        ground, host = Ground(self._stack.callback, self.poem), f"127.0.0.1{number}"
+        sandbox, host = Sandbox(self._stack.callback, self.poem), f"127.0.0.1{number}"
         endpoint = f"tcp:{self._port}"
         if self.network is TLS:
-            endpoint = ground.makeCertificate(self._port)
-        return ground.foreground(
+            endpoint = sandbox.makeCertificate(self._port)
+        return sandbox.foreground(
             f"twistd -n --pidfile= fastpoetry --poem poem.txt --grace 60 "
             f"-e {endpoint}:interface={host} --proxy-protocol 127.0.0.10 "
             f"--status tcp:{self._status}:interface={host}"
         )
 
     def _balance(self, name: str) -> Server:
-        ground = Ground(self._stack.callback)
-        self._admin = ground.path / "admin.sock"
+        sandbox = Sandbox(self._stack.callback)
+        self._admin = sandbox.path / "admin.sock"
         text = (ROOT / "deploy" / CONFIGURATIONS[name]).read_text()
         if not Path(MODULE).exists():
             text = text.replace(f"load_module {MODULE};", "")
@@ -116,19 +113,19 @@ class Machines:
             "192.0.2.1": "127.0.0.1",
             "10080": f"{self._status}",
             "10000": f"{self._port}",
-            "/run/haproxy": f"{ground.path}",
-            "/run": f"{ground.path}",
+            "/run/haproxy": f"{sandbox.path}",
+            "/run": f"{sandbox.path}",
         }.items():
             text = text.replace(old, new)
-        ground.write("conf", text.encode())
+        sandbox.write("conf", text.encode())
         if name == HAPROXY:
             command = f"{quoted(findCommand('haproxy'))} -db -f conf"
         else:
             command = (
-                f"{quoted(findCommand('nginx'))} -e stderr -p {quoted(ground.path)} "
+                f"{quoted(findCommand('nginx'))} -e stderr -p {quoted(sandbox.path)} "
                 "-c conf -g 'daemon off; master_process off;'"
             )
-        balancer = ground.foreground(command, [])
+        balancer = sandbox.foreground(command, [])
 
         def listens() -> bool:
             with socket.socket() as probe:
@@ -168,11 +165,8 @@ def _machines(
         yield machines, crowd
 
 
-def rolling(
-    name: str,
-    network: Loopback,
-    times: int,
-    how: signal.Signals = signal.SIGTERM,
+def _rolling(
+    name: str, network: Loopback, times: int, how: signal.Signals
 ) -> tuple[str, bool]:
     """
     Restart each instance in turn, under load.
@@ -221,7 +215,7 @@ def _keepFull(
     return turn
 
 
-def killed(name: str, network: Loopback, count: int) -> tuple[str, bool]:
+def _killed(name: str, network: Loopback, count: int) -> tuple[str, bool]:
     """
     Kill all instances while everybody is in the middle of a poem.
 
@@ -242,7 +236,7 @@ def killed(name: str, network: Loopback, count: int) -> tuple[str, bool]:
         return say(outcomes), set(outcomes) <= allowed
 
 
-def slow(name: str, network: Loopback, count: int) -> tuple[str, bool]:
+def _slow(name: str, network: Loopback, count: int) -> tuple[str, bool]:
     """
     Have readers talk who are far behind what the balancer has.
 

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.crowd import Manners
-from benchmarks.faults import DOORS, SMALL, Scale, compare, tries
-from benchmarks.network import TLS, UNIX, Loopback, counters
-from benchmarks.subject import Subject, running
+from benchmarks.counters import counters
+from benchmarks.faults import Scale, compare, tries
 from benchmarks.table import Row, say
+from sandbox import POEM
+from sandbox.manners import Manners
+from sandbox.network import DOORS, TLS, UNIX, Loopback
+from sandbox.subject import Subject, running
 
 OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
 
@@ -48,7 +50,7 @@ def rows(scale: Scale) -> Iterator[Row]:
 
 
 def _try(busy: bool, count: int, network: Loopback, kind: str) -> tuple[str, bool]:
-    with running(kind, SMALL, network=network) as subject, ExitStack() as stack:
+    with running(kind, POEM, network=network) as subject, ExitStack() as stack:
         if busy:
             address = subject.address
             words = ["", address] if isinstance(address, str) else map(str, address)

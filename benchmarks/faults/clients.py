@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import TypeVar
-from unittest import SkipTest
 
-from benchmarks.faults import BIG, Scale, compare
-from benchmarks.network import LOOPBACK, TLS, UNIX, Loopback
-from benchmarks.subject import Subject, running
+from benchmarks.faults import Scale, compare, isMissing
 from benchmarks.table import Row
-from tests.processes import findCommand, quoted
+from sandbox import findCommand, quoted
+from sandbox.network import LOOPBACK, TLS, UNIX, Loopback
+from sandbox.subject import BIG, Subject, running
 
 # What is run by network, with "hi" and a newline piped into it; what its status has to
 # be.
@@ -89,13 +88,13 @@ def rows(scale: Scale) -> Iterator[Row]:
     tries = scale.count(10)
     for network, command, status in _flat(COMMANDS):
         shown = f"`echo hi \\| {command.format_map(SHOWN)}`"
-        if _isMissing(command):
+        if isMissing(command.split()[0]):
             yield Row(shown, "not installed", {})
             continue
         measure = partial(_try, tries, network, command, status)
         yield Row(shown, f"{tries}", *compare(measure))
     for network, command, findsOut in _flat(CUT):
-        if _isMissing(command):
+        if isMissing(command.split()[0]):
             continue
         fault = f"SIGKILL in the middle of `{command.format_map(SHOWN)}`"
         yield Row(fault, "1", *compare(partial(_cut, network, command, findsOut)))
@@ -107,14 +106,6 @@ def _flat(commands: dict[Loopback, dict[str, T]]) -> Iterator[tuple[Loopback, st
             yield network, command, wanted
 
 
-def _isMissing(command: str) -> bool:
-    try:
-        findCommand(command.split()[0])
-    except (SkipTest, AssertionError):
-        return True
-    return False
-
-
 def _words(subject: Subject, command: str) -> str:
     name, _, rest = command.partition(" ")
     address = subject.address
@@ -122,7 +113,7 @@ def _words(subject: Subject, command: str) -> str:
         rest = rest.format(path=address)
     else:
         host, port = address
-        rest = rest.format(host=host, port=port, path=subject.ground.path)
+        rest = rest.format(host=host, port=port, path=subject.sandbox.path)
     return f"{quoted(findCommand(name))} {rest}"
 
 
@@ -169,7 +160,7 @@ def _try(
 def _run(subject: Subject, command: str) -> str:
     words = f"exec {_words(subject, command)} 2>/dev/null"  # without complaints
     try:
-        status, output = subject.ground.run(f"sh -c {quoted(words)}", says=b"hi\n")
+        status, output = subject.sandbox.run(f"sh -c {quoted(words)}", says=b"hi\n")
     except AssertionError:
         return "without an end"
     what = "whole" if output == subject.poem else "cut" if output else "nothing"

@@ -5,19 +5,20 @@ From one daemon to the next, while readers fetch without pause.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from benchmarks.crowd import Crowd, TCPAddress
-from benchmarks.faults import BIG, Scale
-from benchmarks.network import LOOPBACK, Link, Loopback
-from benchmarks.subject import OURS, PLAIN, Subject, running
+from benchmarks.faults import Scale, isMissing
 from benchmarks.table import Row, say
-from tests.processes import MARK, Ground, findCommand, quoted
+from sandbox import SANDBOX_VARIABLE, Sandbox, findCommand, freePort, quoted
+from sandbox.connections import TCPAddress
+from sandbox.crowd import Crowd
+from sandbox.link import Link
+from sandbox.network import LOOPBACK, Loopback
+from sandbox.subject import BIG, OURS, PLAIN, Subject, running
 
 POEM = BIG[:300_000]
 READERS = 32
@@ -45,10 +46,10 @@ def rows(scale: Scale) -> Iterator[Row]:
         ours, _ = _inTurn(OURS, times, network)
         fault = f"hand-over by `--reuse-port`, `tcp_migrate_req` {value}"
         yield Row(fault, tried, {PLAIN: plain, OURS: ours})
-    if shutil.which("systemd-socket-activate") is None:
+    if isMissing("systemd-socket-activate"):
         return
     for overlap in (True, False):
-        ours, kept = bySocket(times, overlap)
+        ours, kept = _bySocket(times, overlap)
         order = (
             "the next starts, then the last stops" if overlap else "stop, then start"
         )
@@ -91,23 +92,24 @@ def _inTurn(kind: str, times: int, network: Loopback) -> tuple[str, bool]:
     """
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
 
-        def start(port: int) -> Subject:
+        def start() -> Subject:
             options = "--reuse-port --grace 60"
             return stack.enter_context(
                 running(kind, POEM, options, network=network, port=port)
             )
 
         def handOver(subject: Subject) -> None:
-            (port,) = subject.server.ports
             for _ in range(times):
                 if kind == OURS:
-                    last, subject = subject, start(port)
+                    last, subject = subject, start()
                     last.server.stop()
                 else:
                     subject.server.stop()
-                    subject = start(port)
+                    subject = start()
 
-        first = start(0)
+        # A port that no reader gets while nobody listens.
+        port = freePort()
+        first = start()
         with first.readers() as crowd:
             done = pool.submit(handOver, first)
             said = _fetchUntil(crowd, done.done)
@@ -120,16 +122,16 @@ def _activated(
     times: int, overlap: bool
 ) -> Iterator[tuple[TCPAddress, Callable[[], bool]]]:
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
-        ground = Ground(stack.callback)
-        path = ground.write("poem.txt", POEM)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address: TCPAddress = free.getsockname()
+        sandbox = Sandbox(stack.callback)
+        path = sandbox.write("poem.txt", POEM)
+        address: TCPAddress = ("127.0.0.1", freePort())
         host, port = address
+        order = "overlap" if overlap else "turn"
         started = pool.submit(
-            ground.foreground,
+            sandbox.foreground,
             f"systemd-socket-activate -l {host}:{port} --fdname=poem -E PYTHONPATH "
-            f"-E {MARK} {quoted(sys.executable)} -u -m benchmarks.launcher {times} "
-            f"{'overlap' if overlap else 'turn'} {quoted(findCommand('twistd'))} -n "
+            f"-E {SANDBOX_VARIABLE} {quoted(sys.executable)} -u -m sandbox.launcher "
+            f"{times} {order} {quoted(findCommand('twistd'))} -n "
             f"fastpoetry --poem {path} -e systemd:domain=INET:index=0 --grace 60",
         )
         # It starts nothing before somebody connects.
@@ -140,7 +142,7 @@ def _activated(
         yield address, lambda: "handed over" in server.log or server.hasEnded()
 
 
-def bySocket(times: int, overlap: bool) -> tuple[str, bool]:
+def _bySocket(times: int, overlap: bool) -> tuple[str, bool]:
     """
     Let daemons serve on a socket that outlives them, one after another.
 

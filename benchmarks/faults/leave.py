@@ -7,30 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, DOORS, Scale, compare, together, tries
-from benchmarks.network import TLS, UNIX, Loopback
-from benchmarks.subject import running
+from benchmarks.faults import Scale, compare, together, tries
 from benchmarks.table import Row
+from sandbox.manners import LEAVERS, LEAVERS_IN_HANDSHAKE, Manners
+from sandbox.network import DOORS, TLS, UNIX, Loopback
+from sandbox.subject import BIG, running
 
-WAYS = {
-    "closes at once": Manners(leavesAt=0),
-    "resets at once": Manners(leavesAt=0, resets=True),
-    "closes in the middle": Manners(leavesAt=2_000_000),
-    "resets in the middle": Manners(leavesAt=2_000_000, resets=True),
-    "half-closes at once, then closes": Manners(halfCloses=True, leavesAt=100_000),
-    "half-closes at once, then resets": Manners(
-        halfCloses=True, leavesAt=100_000, resets=True
-    ),
-}
-
-# What only those can do who come by TLS.
-IN_HANDSHAKE = {
-    "closes before its handshake": Manners(leavesAt=0, greetings=0),
-    "resets before its handshake": Manners(leavesAt=0, greetings=0, resets=True),
-    "closes in its handshake": Manners(leavesAt=0, greetings=1),
-    "resets in its handshake": Manners(leavesAt=0, greetings=1, resets=True),
-}
 AT_ONCE = 20  # so that it is no burst
 
 
@@ -39,9 +21,9 @@ def rows(scale: Scale) -> Iterator[Row]:
     A poem of 5 MB; on a UNIX socket there is no reset.
     """
     rounds = scale.count(10)
-    for way, manners in {**WAYS, **IN_HANDSHAKE}.items():
+    for way, manners in {**LEAVERS, **LEAVERS_IN_HANDSHAKE}.items():
         networks: list[Loopback] = [TLS]
-        if way in WAYS:
+        if way in LEAVERS:
             networks = [n for n in DOORS if n is not UNIX or not manners.resets]
         measure = partial(together, partial(_leave, rounds, manners), networks)
         tried = tries(rounds * AT_ONCE, networks)

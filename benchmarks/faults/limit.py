@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, DOORS, SMALL, Scale, compare, never, together, tries
-from benchmarks.network import LOOPBACK, Loopback
-from benchmarks.subject import OURS, PLAIN, running
+from benchmarks.faults import Scale, compare, never, together, tries
 from benchmarks.table import Row, say
+from sandbox import POEM
+from sandbox.manners import Manners
+from sandbox.network import DOORS, LOOPBACK, Loopback
+from sandbox.subject import BIG, OURS, PLAIN, running
 
 NONE = "no such option"
 
@@ -68,7 +69,7 @@ def _queue(count: int) -> Row:
     The waiting room at the limit is the backlog: what is past it?
     """
     options = "--max-connections 10"
-    with running(OURS, SMALL, options) as subject, subject.readers() as crowd:
+    with running(OURS, POEM, options) as subject, subject.readers() as crowd:
         # They take the places: each holds its connection after the poem.
         crowd.add(10, Manners(staysFor=6))
         crowd.run(1, until=never)

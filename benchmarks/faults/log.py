@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.crowd import Crowd
-from benchmarks.faults import SMALL, Scale, compare
-from benchmarks.subject import PLAIN, PLAIN_TAC, plainSettings, running
+from benchmarks.faults import Scale, compare
 from benchmarks.table import Row, say
-from tests.processes import Ground, quoted
+from sandbox import POEM, Sandbox, freePort
+from sandbox.crowd import Crowd
+from sandbox.subject import PLAIN, plainCommand, running
 
 
 def rows(scale: Scale) -> Iterator[Row]:
@@ -46,7 +45,7 @@ def _fetch(crowd: Crowd, count: int, atOnce: int = 50) -> Counter[str]:
 
 
 def _size(count: int, atOnce: int, kind: str) -> tuple[str, bool]:
-    with running(kind, SMALL) as subject, subject.readers() as crowd:
+    with running(kind, POEM) as subject, subject.readers() as crowd:
         before = len(subject.server.log)
         outcomes = _fetch(crowd, count, atOnce)
         subject.waitFor(lambda: subject.server.log.count("127.0.0.1") >= count, 5)
@@ -57,28 +56,27 @@ def _size(count: int, atOnce: int, kind: str) -> tuple[str, bool]:
 
 def _full(count: int, isDisk: bool, kind: str) -> tuple[str, bool]:
     with ExitStack() as stack:
-        ground = Ground(stack.callback)
-        path = ground.write("poem.txt", SMALL)
+        sandbox = Sandbox(stack.callback)
+        path = sandbox.write("poem.txt", POEM)
         log = Path("/dev/full")
         if isDisk:
-            log = ground.write("log/twistd.log", b"")
+            log = sandbox.write("log/twistd.log", b"")
             options = ["-t", "tmpfs", "-o", "size=16k", "none"]
             subprocess.run(["mount", *options, log.parent], check=True)
             stack.callback(subprocess.check_call, ["umount", "-l", log.parent])
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            host, port = address = free.getsockname()
+        address = ("127.0.0.1", freePort())
+        endpoint = f"tcp:{address[1]}:interface={address[0]}"
         environment: dict[str, str] = {}
-        command = f"fastpoetry --poem {path} --port {port} --iface {host}"
+        command = f"fastpoetry --poem {path} --endpoint {endpoint}"
         if kind == PLAIN:
-            command = f"-y {quoted(PLAIN_TAC)}"
-            environment = plainSettings(path, host, port)
+            environment, command = plainCommand(path, endpoint)
         try:
-            server = ground.daemon(
+            server = sandbox.daemon(
                 f"--logfile {log} {command}", str(log), environment=environment
             )
         except AssertionError:
             return "does not start", False
-        crowd = Crowd(address, [SMALL])
+        crowd = Crowd(address, [POEM])
         outcomes = _fetch(crowd, count)
         server.signal(signal.SIGTERM)
         ended = server.hasEnded(10)

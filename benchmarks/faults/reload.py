@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.crowd import Manners
-from benchmarks.faults import BIG, DOORS, Scale, compare, never, together, tries
-from benchmarks.network import Loopback
-from benchmarks.subject import OURS, PLAIN, Subject, running
+from benchmarks.faults import Scale, compare, never, together, tries
 from benchmarks.table import Row, say
+from sandbox.manners import Manners
+from sandbox.network import DOORS, Loopback
+from sandbox.subject import BIG, OURS, PLAIN, Subject, running
 
 OLD = BIG[:300_000]
 NEW = OLD[::-1]
@@ -86,8 +86,8 @@ class _Loads:
 def _alternate(times: int, network: Loopback, kind: str) -> tuple[str, bool]:
     server = running(kind, OLD, network=network)
     with server as subject, subject.readers(NEW) as crowd:
-        path = subject.ground.path / "poem.txt"
-        spare = subject.ground.write("spare.txt", NEW)
+        path = subject.sandbox.path / "poem.txt"
+        spare = subject.sandbox.write("spare.txt", NEW)
         third = path.with_name("third.txt")
         loads, done = _Loads(subject), 0
 
@@ -124,7 +124,7 @@ def _halfWay(network: Loopback, kind: str) -> tuple[str, bool]:
     with server as subject, subject.readers() as crowd:
         crowd.add(50, Manners(readsPerSecond=1_000_000))
         crowd.run(1, until=never)
-        subject.ground.write("new.txt", new).replace(subject.ground.path / "poem.txt")
+        subject.sandbox.write("new.txt", new).replace(subject.sandbox.path / "poem.txt")
         subject.server.signal(signal.SIGHUP)
         subject.server.waitForLog("loaded a poem", 2)
         crowd.run(60)
@@ -143,7 +143,7 @@ def _once(fault: str, spoil: Callable[[Path], None], served: bytes) -> Row:
     isNobody = os.geteuid() == 0
     prefix = "--uid nobody --gid nogroup" if isNobody else ""
     with running(OURS, OLD, prefix=prefix) as subject:
-        spoil(subject.ground.path / "poem.txt")
+        spoil(subject.sandbox.path / "poem.txt")
         subject.server.signal(signal.SIGHUP)
         log = subject.server
         log.waitUntil(

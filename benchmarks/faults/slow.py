@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import BIG, Scale, never
-from benchmarks.network import LOOPBACK, TLS, UNIX, Loopback
-from benchmarks.subject import OURS, PLAIN, running
+from benchmarks.faults import Scale, never
 from benchmarks.table import Row, say
+from sandbox.crowd import Crowd
+from sandbox.manners import Manners
+from sandbox.network import LOOPBACK, TLS, UNIX, Loopback
+from sandbox.subject import BIG, OURS, PLAIN, running
 
 RATES = (1000, 3000, 10_000, 30_000)  # bytes a second
 BUFFERS = (4096, 16_384, 65_536, None)  # bytes; None: the system's own

@@ -8,28 +8,14 @@ import statistics
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.crowd import Manners, Reader
-from benchmarks.faults import (
-    BIG,
-    DOORS,
-    HUGE,
-    Scale,
-    compare,
-    never,
-    together,
-    tries,
-)
-from benchmarks.network import (
-    TLS,
-    UNIX,
-    Link,
-    Loopback,
-    TLSConnections,
-    memoryPressure,
-    socketMemory,
-)
-from benchmarks.subject import KINDS, OURS, PLAIN, Subject, running
+from benchmarks.counters import memoryPressure, socketMemory
+from benchmarks.faults import HUGE, Scale, compare, never, together, tries
 from benchmarks.table import Row, say
+from sandbox.link import Link
+from sandbox.manners import Manners
+from sandbox.network import DOORS, TLS, UNIX, Loopback, TLSConnections
+from sandbox.reader import Reader
+from sandbox.subject import BIG, KINDS, OURS, PLAIN, Subject, running
 
 STALLED = Manners(readsPerSecond=0)
 AT_ONCE = 100  # what handshakes need, they need no longer when the next come

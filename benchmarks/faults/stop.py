@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.crowd import Crowd, Manners
-from benchmarks.faults import DOORS, HUGE, Scale, compare, together, tries
-from benchmarks.network import Loopback
-from benchmarks.subject import OURS, PLAIN, Subject, running
+from benchmarks.faults import HUGE, Scale, compare, together, tries
 from benchmarks.table import Row, say
+from sandbox.crowd import Crowd
+from sandbox.manners import Manners
+from sandbox.network import DOORS, Loopback
+from sandbox.subject import OURS, PLAIN, Subject, running
 
 
 def rows(scale: Scale) -> Iterator[Row]:

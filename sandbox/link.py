@@ -1,10 +1,9 @@
 """
-What is between server and readers: loopback, a link with a delay, a UNIX socket, TLS.
+A link with a delay, between two network namespaces.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -15,51 +14,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from benchmarks.crowd import Reader, TLSReader, UNIXReader
+from sandbox.network import Loopback
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 1, 0x1000
-
-
-class Loopback:
-    """
-    Server and readers on one machine.
-
-    @ivar name: for a table.
-
-    @ivar host: where the server listens.
-
-    @ivar reader: what its readers are.
-
-    @ivar cut: how a reader that knows its trade sees a poem that is cut.
-    """
-
-    name = "loopback"
-    host = "127.0.0.1"
-    cut = "reset"
-    reader: type[Reader] = Reader
-
-    @property
-    def where(self) -> str:
-        """
-        What is said of something that is tried here.
-        """
-        return f"on {self.name}"
-
-    @contextmanager
-    def atServer(self) -> Iterator[None]:
-        """
-        Be where the server is: sockets and processes made there stay there.
-        """
-        yield
-
-    @contextmanager
-    def atReaders(self) -> Iterator[None]:
-        """
-        Be where the readers are.
-        """
-        yield
 
 
 class Link(Loopback):
@@ -68,7 +27,7 @@ class Link(Loopback):
     with packets of 1,500 bytes.  It needs root.
 
     The delay is made by a process between two TUN devices (see
-    L{benchmarks.delay}): not every kernel has netem.
+    L{sandbox.delay}): not every kernel has netem.
     """
 
     name = "a 20 ms link"
@@ -98,7 +57,7 @@ class Link(Loopback):
             _ip("-n", name, "link", "set", "dev", "link", "up", "txqueuelen", "10000")
             devices.append(device)
         self._delay = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.delay", *map(str, devices), "0.01"],
+            [sys.executable, "-m", "sandbox.delay", *map(str, devices), "0.01"],
             pass_fds=devices,
             stdin=subprocess.PIPE,
         )
@@ -153,45 +112,6 @@ def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
 
 
-class UNIXSockets(Loopback):
-    """
-    Server and readers on one machine, with a UNIX socket between them, where there
-    is no reset.
-    """
-
-    name = "a UNIX socket"
-    cut = "cut without proof"
-    reader = UNIXReader
-
-
-LOOPBACK = Loopback()
-UNIX = UNIXSockets()
-
-
-class TLSConnections(Loopback):
-    """
-    TLS, on another network.
-    """
-
-    reader = TLSReader
-
-    def __init__(self, network: Loopback = LOOPBACK) -> None:
-        self.name = "TLS" if network is LOOPBACK else f"TLS on {network.name}"
-        self.host = network.host
-        self.atServer = network.atServer  # type: ignore[method-assign]
-        self.atReaders = network.atReaders  # type: ignore[method-assign]
-
-    @property
-    def where(self) -> str:
-        """
-        @see: L{Loopback.where}
-        """
-        return f"over {self.name}"
-
-
-TLS = TLSConnections()
-
-
 @contextmanager
 def openLink() -> Iterator[Link | None]:
     """
@@ -208,38 +128,3 @@ def openLink() -> Iterator[Link | None]:
             stack.close()
             print(f"without the 20 ms link: {error}", file=sys.stderr)
         yield link
-
-
-def counters(*names: str) -> dict[str, int]:
-    """
-    Look at counters of the kernel, of the namespace that this thread is in.
-
-    @param names: as C{nstat} calls them: C{TcpRetransSegs}.
-    """
-    found: dict[str, int] = {}
-    for path in ("/proc/thread-self/net/snmp", "/proc/thread-self/net/netstat"):
-        with open(path) as file:
-            for titles, values in zip(file, file):
-                prefix = titles.partition(":")[0]
-                for title, value in zip(titles.split()[1:], values.split()[1:]):
-                    with contextlib.suppress(ValueError):
-                        found[prefix + title] = int(value)
-    return {name: found.get(name, 0) for name in names}
-
-
-def memoryPressure() -> float:
-    """
-    @return: from how many MB on the kernel is sparing with memory for TCP sockets.
-    """
-    with open("/proc/sys/net/ipv4/tcp_mem") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def socketMemory() -> float:
-    """
-    @return: how many MB the kernel holds for all TCP sockets.
-    """
-    with open("/proc/thread-self/net/sockstat") as file:
-        (line,) = (line for line in file if line.startswith("TCP:"))
-    words = line.split()
-    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGESIZE") / 1e6

@@ -1,13 +1,12 @@
-# The plain composition: the whole poem in one write, on a TCPServer.  With LINGER
-# it does the work of fastpoetry: a half-close, with the end waited for and what the
-# reader sends thrown away.  LOG is for a line per reader.  ADDRESS is HOST:PORT, or the
-# path of a UNIX socket.  PEM is a file with a key and its certificate: then it talks
-# TLS, where a close waits for the reader's end anyway.
+# The plain composition that everything is compared with: the whole poem in one write,
+# then loseConnection.  Its settings are in the environment: FILE has the poem, ENDPOINT
+# is where it listens.  With LOG there is a line for each reader.  With LINGER it does
+# the work of fastpoetry: it half-closes, waits for the reader's end, and throws away
+# what the reader sends.  (Over TLS loseConnection waits for that end anyway.)
 
 import os
 
 from twisted.application import strports
-from twisted.application.internet import TCPServer, UNIXServer
 from twisted.application.service import Application
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
@@ -19,9 +18,8 @@ with open(os.environ["FILE"], "rb") as file:
 log = Logger()
 logs = "LOG" in os.environ
 lingers = "LINGER" in os.environ
-address = os.environ["ADDRESS"]
-isUnix = "/" in address
-peer = "{peer.name}" if isUnix else "{peer.host}:{peer.port}"
+endpoint = os.environ["ENDPOINT"]
+peer = "{peer.name}" if endpoint.startswith("unix:") else "{peer.host}:{peer.port}"
 
 
 class PlainProtocol(Protocol):
@@ -52,13 +50,4 @@ class LingeringProtocol(PlainProtocol):
 
 application = Application("plain")
 factory = Factory.forProtocol(LingeringProtocol if lingers else PlainProtocol)
-if isUnix:
-    server = UNIXServer(address, factory)
-else:
-    host, _, port = address.rpartition(":")
-    if "PEM" in os.environ:
-        where = f"ssl:{port}:interface={host}:privateKey={os.environ['PEM']}"
-        server = strports.service(where, factory)
-    else:
-        server = TCPServer(int(port), factory, interface=host)
-server.setServiceParent(application)
+strports.service(endpoint, factory).setServiceParent(application)

@@ -1,5 +1,5 @@
 """
-A link with a delay: C{python -m benchmarks.delay FD FD SECONDS} passes packets
+A link with a delay: C{python -m sandbox.delay FD FD SECONDS} passes packets
 between two TUN devices, each after so many seconds, until standard input ends.
 """
 

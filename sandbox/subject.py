@@ -4,23 +4,36 @@ A server under test: the plain composition, or ours.
 
 from __future__ import annotations
 
+import base64
 import os
+import random
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.crowd import Address, Crowd, Manners
-from benchmarks.network import LOOPBACK, UNIX, Loopback, TLSConnections
-from tests.processes import Ground, Server, findCommand, quoted
+from sandbox.commands import findCommand, quoted
+from sandbox.connections import Address, connect
+from sandbox.crowd import Crowd
+from sandbox.directory import STARTED, Sandbox
+from sandbox.manners import Manners
+from sandbox.network import LOOPBACK, UNIX, Loopback, TLSConnections
+from sandbox.processes import Server
+
+# A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
+# It is text: telnet, as curl has it, gives bytes above 127 a meaning.
+BIG = base64.encodebytes(random.Random(17).randbytes(3_750_000))[:5_000_000]
 
 PLAIN = "plain"
 OURS = "ours"
 KINDS = (PLAIN, OURS)
 
 PLAIN_TAC = Path(__file__).with_name("plain.tac")
+
+# What the plain composition says when it listens.
+PLAIN_STARTED = "starting on "
 
 
 class Subject:
@@ -31,7 +44,7 @@ class Subject:
 
     @ivar server: its process.
 
-    @ivar ground: its directory, with the poem in F{poem.txt}.
+    @ivar sandbox: its directory, with the poem in F{poem.txt}.
 
     @ivar network: what is between it and its readers.
 
@@ -39,19 +52,25 @@ class Subject:
     """
 
     def __init__(
-        self, kind: str, ground: Ground, server: Server, network: Loopback, poem: bytes
+        self,
+        kind: str,
+        sandbox: Sandbox,
+        server: Server,
+        network: Loopback,
+        poem: bytes,
     ) -> None:
         self.kind = kind
-        self.ground = ground
+        self.sandbox = sandbox
         self.server = server
         self.poem = poem
         self.network = network
         self.address: Address
         if network is UNIX:
-            self.address = str(socketPath(ground))
+            self.address = str(socketPath(sandbox))
         else:
-            (port, *_) = server.ports
-            self.address = (network.host, port)
+            pattern = PLAIN_STARTED + r"(\d+)"
+            ports = re.findall(pattern, server.log) if kind == PLAIN else server.ports
+            self.address = (network.host, int(ports[0]))
 
     def crowd(self, *others: bytes) -> Crowd:
         """
@@ -86,10 +105,10 @@ class Subject:
 
         @return: how many readers these lines name.
         """
-        lines = (line for line in self.server.log.splitlines() if text in line)
+        lines = [line for line in self.server.log.splitlines() if text in line]
+        if self.kind == PLAIN:  # a line for each
+            return len(lines)
         name = "a reader of this machine" if self.network is UNIX else " 127.0.0.1:"
-        if self.kind == PLAIN:
-            name = "Address("
         return sum(line.count(name) for line in lines)
 
     def waitForNamed(self, count: int) -> None:
@@ -149,7 +168,7 @@ class Subject:
         flaws = []
         if "Traceback" in self.server.log:
             flaws.append("traceback")
-        if self.server.hasEnded() and (self.ground.path / "twistd.pid").exists():
+        if self.server.hasEnded() and (self.sandbox.path / "twistd.pid").exists():
             flaws.append("pid file left")
         return flaws
 
@@ -157,35 +176,20 @@ class Subject:
         return Path(f"/proc/{self.server.pid}/{name}").read_text()
 
 
-def connect(address: Address) -> socket.socket:
-    """
-    @param address: host and port, or the path of a UNIX socket.
-
-    @return: a connection that waits.
-    """
-    if not isinstance(address, str):
-        return socket.create_connection(address)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def socketPath(ground: Ground) -> Path:
+def socketPath(sandbox: Sandbox) -> Path:
     """
     @return: where a server of this directory has its UNIX socket.
     """
-    return ground.path / "poem.sock"
+    return sandbox.path / "poem.sock"
 
 
-def plainSettings(poem: Path, host: str, port: int) -> dict[str, str]:
+def plainCommand(poem: Path, endpoint: str) -> tuple[dict[str, str], str]:
     """
-    @return: the environment that has the settings of the plain composition.
+    @return: the environment of C{twistd} for the plain composition with a line for each
+        reader, and its arguments.
     """
-    return {"PLAIN_POEM": str(poem), "PLAIN_PORT": str(port), "PLAIN_IFACE": host}
+    environment = {"FILE": str(poem), "ENDPOINT": endpoint, "LOG": "1"}
+    return environment, f"-y {quoted(PLAIN_TAC)}"
 
 
 @contextmanager
@@ -216,28 +220,28 @@ def running(
     @param prefix: options of C{twistd} itself.
     """
     with ExitStack() as stack:
-        ground = Ground(stack.callback)
-        path = ground.write("poem.txt", poem)
-        ground.path.chmod(0o777)  # for whom --uid names, too
-        command = f"{quoted(findCommand('twistd'))} -n {prefix}"
-        endpoint = None
+        sandbox = Sandbox(stack.callback)
+        path = sandbox.write("poem.txt", poem)
+        sandbox.path.chmod(0o777)  # for whom --uid names, too
+        twistd = f"{quoted(findCommand('twistd'))} -n {prefix}"
         if network is UNIX:
-            endpoint = f"unix:{socketPath(ground)}"
+            endpoint = f"unix:{socketPath(sandbox)}"
         elif isinstance(network, TLSConnections):
-            endpoint = f"{ground.makeCertificate(port)}:interface={network.host}"
-        if kind == OURS:
-            where = f"--port {port} --iface {network.host}"
-            if endpoint is not None:
-                where = f"--endpoint {endpoint}"
-            command += f" fastpoetry --poem {path} {where} {options}"
+            endpoint = f"{sandbox.makeCertificate(port)}:interface={network.host}"
         else:
-            settings = plainSettings(path, network.host, port)
-            if endpoint is not None:
-                settings["PLAIN_ENDPOINT"] = endpoint
+            endpoint = f"tcp:{port}:interface={network.host}"
+        if kind == OURS:
+            texts: Sequence[str] = STARTED
+            command = (
+                f"{twistd} fastpoetry --poem {path} --endpoint {endpoint} {options}"
+            )
+        else:
+            texts = [PLAIN_STARTED]
+            settings, arguments = plainCommand(path, endpoint)
             words = " ".join(f"{name}={value}" for name, value in settings.items())
-            command = f"env {words} {command} -y {quoted(PLAIN_TAC)}"
+            command = f"env {words} {twistd} {arguments}"
         if descriptors is not None:
             command = f"prlimit --nofile={descriptors}:{descriptors} {command}"
         with network.atServer():
-            server = ground.foreground(command)
-        yield Subject(kind, ground, server, network, poem)
+            server = sandbox.foreground(command, texts)
+        yield Subject(kind, sandbox, server, network, poem)

@@ -3,7 +3,7 @@ Holds a listening socket that outlives the daemons that serve on it.  What
 C{systemd} does for a socket unit, C{systemd-socket-activate} does only once: so
 it starts this, and this starts one daemon after another.
 
-    systemd-socket-activate -l PORT --fdname poem python -m benchmarks.launcher \
+    systemd-socket-activate -l PORT --fdname poem python -m sandbox.launcher \
         TIMES OVERLAP COMMAND ...
 """
 

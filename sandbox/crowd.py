@@ -1,0 +1,159 @@
+"""
+A crowd of readers in one thread, each with manners of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+
+from sandbox.connections import Address
+from sandbox.manners import Manners
+from sandbox.reader import Reader
+
+# How often readers with a pace of their own get a turn, in seconds.
+TICK = 0.002
+
+
+class Crowd:
+    """
+    Readers of one server.
+
+    @ivar readers: all that there ever were.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        poems: Iterable[bytes],
+        kind: type[Reader] = Reader,
+        inside: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """
+        @param address: host and port of the server, or the path of its UNIX socket.
+
+        @param poems: what may come; a whole poem is one of them.
+
+        @param kind: what its readers are.
+
+        @param inside: the network that the readers connect from.
+        """
+        self.address = address
+        self.poems = list(poems)
+        self.readers: list[Reader] = []
+        self._kind = kind
+        self._inside = inside
+        self._open: dict[int, Reader] = {}
+        self._paced: set[Reader] = set()
+        self._epoll = select.epoll()
+
+    def __len__(self) -> int:
+        """
+        How many have not ended.
+        """
+        return len(self._open)
+
+    def add(self, count: int, manners: Manners | None = None) -> list[Reader]:
+        """
+        Connect so many readers at once.
+        """
+        manners = manners or Manners()
+        with self._inside():
+            new = [self._kind(self.address, self.poems, manners) for _ in range(count)]
+        self.readers += new
+        for reader in new:
+            if reader.outcome is None:
+                self._open[reader.fd] = reader
+                self._epoll.register(reader.fd, reader.waitsFor)
+                self._arrange(reader)
+        return new
+
+    def run(
+        self,
+        seconds: float = 600.0,
+        until: Callable[[], bool] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        """
+        Let the readers do what they do.
+
+        @param seconds: for how long at most; 0 for one turn.
+
+        @param until: or until this is so; by default until all have ended.
+
+        @param patience: how long nothing may happen to anybody, before they are
+            let be as they are; only where C{until} is not given.
+        """
+        start = time.monotonic()
+        # Their manners may have been changed meanwhile.
+        for reader in tuple(self._open.values()):
+            self._arrange(reader)
+        lookAt = start + 0.5
+        while self._open if until is None else not until():
+            now = time.monotonic()
+            for reader in tuple(self._paced):
+                self._step(reader, now)
+            pause = TICK if self._paced or until else 0.05
+            for fd, events in self._epoll.poll(pause, 512):
+                if fd in self._open:
+                    self._step(self._open[fd], time.monotonic(), events)
+            if until is None and now > lookAt:
+                lookAt = now + 0.5
+                last = max((r.progressAt for r in self._open.values()), default=now)
+                if now - max(start, last) > patience:
+                    return
+            if now >= start + seconds:
+                return
+
+    def _step(self, reader: Reader, now: float, events: int = 0) -> None:
+        reader.step(now)
+        if reader.outcome is None and events & (select.EPOLLERR | select.EPOLLHUP):
+            if events & select.EPOLLHUP and reader.hungUp is None:
+                reader.hungUp = now - reader.started
+            reader.look(now)
+            if reader.outcome is None and not events & reader.waitsFor:
+                # Both sides have ended; it would be told so for ever.
+                with contextlib.suppress(FileNotFoundError):
+                    self._epoll.unregister(reader.fd)
+        if reader.outcome is None:
+            self._arrange(reader)
+        else:
+            del self._open[reader.fd]
+            self._paced.discard(reader)
+
+    def _arrange(self, reader: Reader) -> None:
+        if reader.paced:
+            self._paced.add(reader)
+            with contextlib.suppress(FileNotFoundError):
+                self._epoll.unregister(reader.fd)
+        else:
+            self._paced.discard(reader)
+            try:
+                self._epoll.modify(reader.fd, reader.waitsFor)
+            except FileNotFoundError:
+                self._epoll.register(reader.fd, reader.waitsFor)
+
+    def outcomes(self, readers: Iterable[Reader] | None = None) -> Counter[str]:
+        """
+        @return: how many ended in which way; C{"hung"} for those that have not
+            ended, and C{"never served"} for those of them that saw not one byte.
+        """
+        names = [
+            reader.outcome or ("hung" if reader.got else "never served")
+            for reader in (self.readers if readers is None else readers)
+        ]
+        return Counter(names)
+
+    def close(self) -> None:
+        """
+        Close every connection with a reset.
+        """
+        for reader in self._open.values():
+            reader.close(reset=True)
+        self._open.clear()
+        self._paced.clear()
+        self._epoll.close()
