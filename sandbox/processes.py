@@ -127,6 +127,4 @@ class Server(Process):
         self.waitForEnd()
         if "Traceback" in self.log:
             raise AssertionError(self.log)
-        return (
-            None if self._child is None else self._child.communicate()
-        )  # which closes its input
+        return None if self._child is None else self._child.wait()

@@ -11,8 +11,8 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sandbox import ROOT
 from tests.pages import codes, read, rows
-from tests.processes import ROOT
 
 PAGE = read("docs/architecture.md")
 DRAWING = "docs/architecture.dot"

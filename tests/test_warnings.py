@@ -10,7 +10,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.processes import ROOT
+from sandbox import ROOT
 
 
 class WarningsTests(SynchronousTestCase):
