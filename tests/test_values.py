@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.values import count, network, rate, seconds, timeout
+from fastpoetry.commands.values import (
+    interface,
+    network,
+    positiveInteger,
+    positiveSeconds,
+    rate,
+    seconds,
+)
 
 
 class ValuesTests(SynchronousTestCase):
@@ -32,12 +39,14 @@ class ValuesTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, parse, text)
             self.assertEqual(str(error), f"{sentence}: {text}")
 
-    def test_count(self) -> None:
+    def test_positiveInteger(self) -> None:
         """
         A number of things is 1 or more, in ASCII digits.
         """
         wrong = ["0", "-1", "1.5", "", "many", "\u0661", "\u00b2", "1" * 5000, " 5"]
-        self.check(count, {"1": 1, "0700": 700}, wrong, "not a whole number above 0")
+        self.check(
+            positiveInteger, {"1": 1, "0700": 700}, wrong, "not a whole number above 0"
+        )
 
     def test_seconds(self) -> None:
         """
@@ -50,12 +59,12 @@ class ValuesTests(SynchronousTestCase):
             "not a number of seconds, 0 or more",
         )
 
-    def test_timeout(self) -> None:
+    def test_positiveSeconds(self) -> None:
         """
         Patience is more than none, and has an end.
         """
         self.check(
-            timeout,
+            positiveSeconds,
             {"0.1": 0.1, "60": 60},
             ["0", "-1", "inf", "nan", "", "soon", "\u0661", " 5", "1_0"],
             "not a number of seconds above 0",
@@ -91,3 +100,11 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(str(error), sentence)
         error = self.assertRaises(ValueError, network, "::ffff:10.0.0.0/104")
         self.assertIn("a network of IPv4 and has to be written so: ::", str(error))
+
+    def test_interface(self) -> None:
+        """
+        An interface has an address: an empty one would mean all of them.
+        """
+        self.assertEqual(interface("::1"), "::1")
+        error = self.assertRaises(ValueError, interface, "")
+        self.assertEqual(str(error), "no address: ''")

@@ -4,20 +4,43 @@ The C{twistd poetry-proxy} command: its options, and the services they ask for.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.address import clientEndpoint
 from fastpoetry.client import MAX_LENGTH
-from fastpoetry.commands.readers import named
-from fastpoetry.commands.values import count, seconds, timeout
+from fastpoetry.commands.options import ListenerOptions
+from fastpoetry.commands.values import (
+    asUsageError,
+    positiveInteger,
+    positiveSeconds,
+    seconds,
+)
 from fastpoetry.commands.web import WebOptions, addSites
 from fastpoetry.daemon import DaemonService
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import ProxyService
 
 
-class Options(WebOptions):
+def upstreamAddress(text: str) -> str:
+    """
+    @return: the text.
+
+    @raise usage.UsageError: when it is no address of another server.
+    """
+    from twisted.internet import reactor
+
+    try:
+        # This connects to nothing.
+        clientEndpoint(reactor, text)
+    except ValueError as error:
+        raise usage.UsageError(str(error)) from error
+    return text
+
+
+class Options(ListenerOptions, WebOptions):
     """
     The options of C{twistd poetry-proxy}.
     """
@@ -29,12 +52,13 @@ class Options(WebOptions):
         "serves it from then on."
     )
 
-    optParameters = [
+    optParameters: list[list[Any]] = [
         [
             "upstream",
             "u",
             None,
             "The other server: [HOST:]PORT, or a client endpoint description.",
+            upstreamAddress,
         ],
         [
             "max-age",
@@ -42,21 +66,21 @@ class Options(WebOptions):
             None,
             "Fetch the poem anew when it came longer ago than so many seconds. "
             "[default: never]",
-            named("max-age", seconds),
+            asUsageError("max-age", seconds),
         ],
         [
             "fetch-timeout",
             None,
             60.0,
             "Give up on a fetch that takes longer than so many seconds.",
-            named("fetch-timeout", timeout),
+            asUsageError("fetch-timeout", positiveSeconds),
         ],
         [
             "max-length",
             None,
             MAX_LENGTH,
             "How many bytes a poem may have.",
-            named("max-length", count),
+            asUsageError("max-length", positiveInteger),
         ],
     ]
 
@@ -78,13 +102,6 @@ class Options(WebOptions):
             raise usage.UsageError(
                 "no server to fetch from: --upstream [HOST:]PORT is missing"
             )
-        # To parse it is to check it; nothing connects before somebody asks.
-        from twisted.internet import reactor
-
-        try:
-            clientEndpoint(reactor, self["upstream"])
-        except ValueError as error:
-            raise usage.UsageError(str(error)) from error
 
 
 def makeService(options: Options) -> IService:

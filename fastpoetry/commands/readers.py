@@ -4,49 +4,30 @@ The options that say who may read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from twisted.python import usage
 
-from fastpoetry.commands.values import count, network, rate
+from fastpoetry.commands.values import asUsageError, network, positiveInteger, rate
 
-_Value = TypeVar("_Value")
-
-
-def named(option: str, parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """
-    Have the sentence that refuses a value begin with the option.
-
-    @param option: its name.
-
-    @param parse: one of L{fastpoetry.commands.values}.
-
-    @return: what does the same, but raises L{usage.UsageError}.
-    """
-
-    def coerce(text: str) -> _Value:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise usage.UsageError(f"--{option} is {error}") from error
-
-    return coerce
+if TYPE_CHECKING:
+    from fastpoetry.listening.access import Access
 
 
 class ReaderOptions(usage.Options):
     """
-    Who may read, and by which proxies.
+    Who may read, and through which proxies.
     """
 
-    optParameters = [
+    optParameters: list[list[Any]] = [
         [
             "max-per-address",
             None,
             None,
             "How many readers of a /24 of IPv4, or a /56 of IPv6, are served at once; "
             "others are reset. [default: any number]",
-            named("max-per-address", count),
+            asUsageError("max-per-address", positiveInteger),
         ],
         [
             "rate",
@@ -54,7 +35,7 @@ class ReaderOptions(usage.Options):
             None,
             "How many readers of such a network may come in how many seconds, as "
             "20/60. [default: any number]",
-            named("rate", rate),
+            asUsageError("rate", rate),
         ],
     ]
 
@@ -73,16 +54,15 @@ class ReaderOptions(usage.Options):
 
     def __init__(self) -> None:
         super().__init__()
-        self._proxies: list[Any] = []
+        self["proxy-protocol"] = []
         self._rules: dict[Any, bool] = {}
-        self._filters: dict[str, Any] | None = None
 
     def opt_proxy_protocol(self, net: str) -> None:
         """
         Have proxies, in this network, tell the address of each reader, by the PROXY
         protocol; nobody else is served. May be repeated.
         """
-        self._proxies.append(named("proxy-protocol", network)(net))
+        self["proxy-protocol"].append(asUsageError("proxy-protocol", network)(net))
 
     def opt_allow(self, net: str) -> None:
         """
@@ -97,23 +77,22 @@ class ReaderOptions(usage.Options):
         self._addRule("deny", net, False)
 
     def _addRule(self, option: str, net: str, isAllowed: bool) -> None:
-        found = named(option, network)(net)
+        found = asUsageError(option, network)(net)
         if self._rules.setdefault(found, isAllowed) is not isAllowed:
             raise usage.UsageError(f"both --allow and --deny: {net}")
 
-    def filters(self) -> dict[str, Any]:
+    @cached_property
+    def access(self) -> Access | None:
         """
-        @return: what all servers of the process are made with, by name.
+        Who may read from the servers of this process.  They share it, since they count
+        readers together.  Without any of these options it is L{None}.
         """
-        if self._filters is None:
-            self._filters = {}
-            limits = self["max-per-address"], self["rate"]
-            if self._proxies or self._rules or any(limits):
-                # Most need none of it.
-                from fastpoetry.listening.access import Access
+        limits = self["max-per-address"], self["rate"]
+        if not (self["proxy-protocol"] or self._rules or any(limits)):
+            return None
+        # Loaded only for those who ask for it.
+        from fastpoetry.listening.access import Access
 
-                allow = [net for net, isAllowed in self._rules.items() if isAllowed]
-                deny = [net for net in self._rules if net not in allow]
-                access = Access(allow, deny, *limits)
-                self._filters = {"access": access, "proxies": self._proxies}
-        return self._filters
+        allow = [net for net, isAllowed in self._rules.items() if isAllowed]
+        deny = [net for net, isAllowed in self._rules.items() if not isAllowed]
+        return Access(allow, deny, *limits)

@@ -4,13 +4,18 @@ The C{twistd poetry-transform} command: its options, and the services they ask f
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from fastpoetry.capacity import Memory, OneThread
 from fastpoetry.commands.options import ListenerOptions
-from fastpoetry.commands.readers import named
-from fastpoetry.commands.values import count, timeout
+from fastpoetry.commands.values import (
+    asUsageError,
+    positiveInteger,
+    positiveSeconds,
+)
 from fastpoetry.daemon import DaemonService
 from fastpoetry.transform import (
     EXPANSION,
@@ -34,13 +39,13 @@ class Options(ListenerOptions):
         f"back with the transformed poem. The names: {', '.join(TRANSFORMS)}."
     )
 
-    optParameters = [
+    optParameters: list[list[Any]] = [
         [
             "max-length",
             None,
             MAX_REQUEST,
             "How many bytes a request may have, name and poem together.",
-            named("max-length", count),
+            asUsageError("max-length", positiveInteger),
         ],
         [
             "max-memory",
@@ -48,7 +53,7 @@ class Options(ListenerOptions):
             None,
             "How many bytes all requests and their answers may take together; others "
             f"wait. [default: {MAX_MEMORY}, or {EXPANSION} times max-length]",
-            named("max-memory", count),
+            asUsageError("max-memory", positiveInteger),
         ],
         [
             "request-timeout",
@@ -56,7 +61,7 @@ class Options(ListenerOptions):
             60.0,
             "Give up on a client whose request has not come whole so many seconds "
             "after it connected.",
-            named("request-timeout", timeout),
+            asUsageError("request-timeout", positiveSeconds),
         ],
     ]
 

@@ -1,20 +1,29 @@
 """
-Numbers that are typed on a command line.  What is no such number is refused with a
-L{ValueError} that says so; whose value it is, the command line adds.
+Values that are typed on a command line, for C{twistd} and for C{get-poetry}.
+
+There is a function for each kind of value.  It raises a L{ValueError} that says what is
+wrong with the text.  L{asUsageError} and L{asArgumentError} make of that error what the
+parser shows.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TypeVar
+
+from twisted.python import usage
 
 from fastpoetry.description import isWhole
 
+_Value = TypeVar("_Value")
 
-def count(text: str) -> int:
+
+def positiveInteger(text: str) -> int:
     """
-    @return: a number of things, 1 or more.
+    @return: a whole number, 1 or more.
 
     @raise ValueError: when the text is something else.
     """
@@ -25,7 +34,7 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """
-    @return: a length of time, in seconds, 0 or more.
+    @return: a length of time in seconds, 0 or more.
 
     @raise ValueError: when the text is something else.
     """
@@ -35,9 +44,9 @@ def seconds(text: str) -> float:
     return number
 
 
-def timeout(text: str) -> float:
+def positiveSeconds(text: str) -> float:
     """
-    @return: a length of time, in seconds, above 0.
+    @return: a length of time in seconds, above 0.
 
     @raise ValueError: when the text is something else.
     """
@@ -47,9 +56,38 @@ def timeout(text: str) -> float:
     return number
 
 
+def _number(text: str) -> float:
+    # float() also takes spaces, underscores and the digits of other scripts.
+    if not re.fullmatch("[-+.0-9Ee]+", text):
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def rate(text: str) -> tuple[int, float]:
+    """
+    @param text: C{NUMBER/SECONDS}, such as C{20/60}.
+
+    @return: the number, 1 or more, and the seconds, above 0.
+
+    @raise ValueError: when the text is something else.
+    """
+    number, _, per = text.partition("/")
+    try:
+        return positiveInteger(number), positiveSeconds(per)
+    except ValueError:
+        raise ValueError(
+            f"not a number for so many seconds, as 20/60: {text}"
+        ) from None
+
+
 def network(text: str) -> IPv4Network | IPv6Network:
     """
-    @return: a network of addresses; one address is one, too.
+    @param text: a network such as C{192.0.2.0/24}, or a single address.
+
+    @return: the network.
 
     @raise ValueError: when the text is something else.
     """
@@ -62,26 +100,69 @@ def network(text: str) -> IPv4Network | IPv6Network:
     return found
 
 
-def rate(text: str) -> tuple[int, float]:
+def interface(text: str) -> str:
     """
-    @return: a number of things, 1 or more, and in how many seconds, above 0.
+    @return: the address of a network interface.  Whether it is one is found out when a
+        port is opened there.
+
+    @raise ValueError: when the text is empty, which would mean every interface.
+    """
+    if not text:
+        raise ValueError("no address: ''")
+    return text
+
+
+def transformName(text: str) -> str:
+    """
+    @return: the name of a transform: printable, and without a dot, which ends it on the
+        wire.
 
     @raise ValueError: when the text is something else.
     """
-    number, _, per = text.partition("/")
-    try:
-        return count(number), timeout(per)
-    except ValueError:
-        raise ValueError(
-            f"not a number for so many seconds, as 20/60: {text}"
-        ) from None
+    # Bytes that are not UTF-8 come as surrogates, which are not printable.
+    if not text or not text.isprintable() or "." in text:
+        raise ValueError(f"not the name of a transform: {text!a}")
+    return text
 
 
-def _number(text: str) -> float:
-    # Python reads other digits, too, and spaces.
-    if not re.fullmatch("[-+.0-9Ee]+", text):
-        return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def asUsageError(
+    option: str, parse: Callable[[str], _Value]
+) -> Callable[[str], _Value]:
+    """
+    Make a function for L{usage.Options}.
+
+    @param option: the name of the option, with which the error begins.
+
+    @param parse: a function of this module.
+
+    @return: one that does the same, but raises L{usage.UsageError}.
+    """
+
+    def coerce(text: str) -> _Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise usage.UsageError(f"--{option} is {error}") from error
+
+    return coerce
+
+
+def asArgumentError(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """
+    Make a function for the C{type} of an argument of C{argparse}.
+
+    @param parse: a function of this module.
+
+    @return: one that does the same, but raises L{argparse.ArgumentTypeError}, the only
+        exception whose message C{argparse} shows.
+    """
+    # A daemon does not need it.
+    from argparse import ArgumentTypeError
+
+    def coerce(text: str) -> _Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return coerce

@@ -1,6 +1,5 @@
 """
-The doors over HTTP of a command of C{twistd}: their options, and the services they ask
-for.
+The options of pages, figures and XML-RPC over HTTP, and the servers that they ask for.
 """
 
 from __future__ import annotations
@@ -8,31 +7,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import PurePath
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.python import usage
 
-from fastpoetry.commands.options import ListenerOptions, checkEndpoint
+from fastpoetry.commands.options import ListenerOptions, endpointDescription
 from fastpoetry.interfaces import IPoetrySource
 
 
-class WebOptions(ListenerOptions):
+class WebOptions(usage.Options):
     """
     Where to serve pages, figures and XML-RPC.
     """
 
-    optParameters = [
+    optParameters: list[list[Any]] = [
         [
             "http",
             None,
             None,
             "The endpoint to serve pages on, such as tcp:8080:interface=localhost.",
+            endpointDescription,
         ],
         [
             "status",
             None,
             None,
             "The endpoint to serve /healthz and /metrics on. [default: that of --http]",
+            endpointDescription,
         ],
     ]
 
@@ -49,12 +51,9 @@ class WebOptions(ListenerOptions):
 
     def postOptions(self) -> None:
         """
-        Check the endpoints.
+        Check what the options have to do with one another.
         """
         super().postOptions()
-        for name in ("http", "status"):
-            if self[name] is not None:
-                checkEndpoint(self[name])
         if self["xmlrpc"] and self["http"] is None:
             raise usage.UsageError("--xmlrpc needs --http ENDPOINT")
 
@@ -63,9 +62,9 @@ def nameSources(
     sources: Iterable[tuple[str, IPoetrySource]],
 ) -> dict[str, IPoetrySource]:
     """
-    Name poems for their addresses.
+    Name poems after their files, for the addresses of their pages.
 
-    @param sources: each with the file that it is from.
+    @param sources: each with the path of its file.
 
     @return: each by a name that no other has.
     """
@@ -81,12 +80,14 @@ def nameSources(
 
 
 def addSites(
-    options: WebOptions,
+    options: ListenerOptions,
     services: MultiService,
     sources: Iterable[tuple[str, IPoetrySource]],
 ) -> None:
     """
     Add the servers that the options ask for.
+
+    @param options: those of a command that has L{WebOptions}.
 
     @param services: what they are added to, and what the figures are of.
 
@@ -94,34 +95,37 @@ def addSites(
     """
     if options["http"] is None and options["status"] is None:
         return
-    # Nothing of this is imported where nobody asks for it.
+    # Loaded only for those who ask for it.
     from twisted.web.resource import Resource
 
     from fastpoetry.doors.site import Site
     from fastpoetry.doors.status import StatusServer, addStatus
 
-    root = status = Resource()
+    status = Resource()
     if options["http"] is not None:
-        from fastpoetry.doors.web import addPoems
-
-        named = nameSources(sources)
-        addPoems(root, named)
-        if options["xmlrpc"]:
-            from fastpoetry.doors.xmlrpc import PoemMethods
-
-            root.putChild(b"RPC2", PoemMethods(named))
+        root = _makePages(sources, bool(options["xmlrpc"]))
         site = Site(root, options["timeout"])
         options.makeServer(options["http"], site).setServiceParent(services)
+        if options["status"] is None:
+            status = root
     if options["status"] is not None:
-        status = Resource()
         site = Site(status, options["timeout"])
-        # Who may read is said of poems.
-        server = StatusServer(
-            options["status"],
-            site,
-            maxConnections=options["max-connections"],
-            grace=options["grace"],
-            reusePort=bool(options["reuse-port"]),
-        )
+        # The options that say who may read are about poems: anybody gets the figures.
+        server = StatusServer(options["status"], site, **options.limits)
         server.setServiceParent(services)
     addStatus(status, services)
+
+
+def _makePages(sources: Iterable[tuple[str, IPoetrySource]], hasXMLRPC: bool) -> Any:
+    from twisted.web.resource import Resource
+
+    from fastpoetry.doors.web import addPoems
+
+    root = Resource()
+    named = nameSources(sources)
+    addPoems(root, named)
+    if hasXMLRPC:
+        from fastpoetry.doors.xmlrpc import PoemMethods
+
+        root.putChild(b"RPC2", PoemMethods(named))
+    return root
