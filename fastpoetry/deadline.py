@@ -6,13 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TypeVar
 
-from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
-
-_Result = TypeVar("_Result")
 
 # Who is called so many seconds late did not only have much to do.
 STANDSTILL = 1.0
@@ -84,34 +79,3 @@ class Deadline:
             self._lost, self._isOver = late, True
             self._endsAt = self._reactor.seconds() + late
             self._call = self._reactor.callLater(late, self._end)
-
-
-def addDeadline(
-    deferred: Deferred[_Result], seconds: float, clock: IReactorTime
-) -> Deferred[_Result]:
-    """
-    Cancel a L{Deferred} when a time is over.
-
-    @param seconds: how much time there is.
-
-    @param clock: measures it.
-
-    @return: the same Deferred.  When the time was over and it did not succeed all the
-        same, it fails with a L{TimeoutError}.
-    """
-    isOver = False
-
-    def miss() -> None:
-        nonlocal isOver
-        isOver = True
-        deferred.cancel()
-
-    def end(result: _Result | Failure) -> _Result | Failure:
-        deadline.stop()
-        if isOver and isinstance(result, Failure):
-            return Failure(TimeoutError())
-        return result
-
-    deadline = Deadline(clock, miss)
-    deadline.start(seconds)
-    return deferred.addBoth(end)

@@ -4,11 +4,10 @@ Tests of L{fastpoetry.deadline}.
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.deadline import Deadline, addDeadline
+from fastpoetry.deadline import Deadline
 
 
 class DeadlineTests(SynchronousTestCase):
@@ -118,46 +117,3 @@ class DeadlineTests(SynchronousTestCase):
         self.clock.callLater(9.0, self.deadline.stop)
         self.clock.pump([9.0, 9.0])
         self.assertEqual(self.missed, 0)
-
-
-class AddDeadlineTests(SynchronousTestCase):
-    """
-    Tests of L{addDeadline}.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start a clock.
-        """
-        self.clock = Clock()
-
-    def test_inTime(self) -> None:
-        """
-        What comes in time, be it a failure, is the result.
-        """
-        good: Deferred[str] = Deferred()
-        addDeadline(good, 1.0, self.clock)
-        good.callback("result")
-        self.assertEqual(self.successResultOf(good), "result")
-        bad: Deferred[str] = Deferred()
-        addDeadline(bad, 1.0, self.clock)
-        bad.cancel()
-        self.failureResultOf(bad, CancelledError)
-
-    def test_tooLate(self) -> None:
-        """
-        What does not come in time is cancelled, and fails for that reason.
-        """
-        deferred: Deferred[str] = Deferred()
-        addDeadline(deferred, 1.0, self.clock)
-        self.clock.advance(1.0)
-        self.failureResultOf(deferred, TimeoutError)
-
-    def test_allTheSame(self) -> None:
-        """
-        What answers to being cancelled with its result has succeeded.
-        """
-        deferred: Deferred[str] = Deferred(lambda _: deferred.callback("result"))
-        addDeadline(deferred, 1.0, self.clock)
-        self.clock.advance(1.0)
-        self.assertEqual(self.successResultOf(deferred), "result")

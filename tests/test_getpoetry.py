@@ -423,9 +423,9 @@ class TransformTests(CommandTestCase):
         """
         done = self.begin("--total-timeout", "10")
         server = self.reactor.accept()
-        for _ in range(9):
+        for byte in b"20:a poem":
             self.reactor.advance(1.0)
-            server.send(b"1")
+            server.send(bytes([byte]))
         self.reactor.advance(1.0)
         self.assertTrue(server.isAborted)
         server.end(ConnectionLost())

@@ -17,9 +17,13 @@ from twisted.internet.error import (
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.transformclient import LINGER, TransformError, TransformProxy
+from fastpoetry.transformclient import (
+    ANSWER_CLOSE_TIMEOUT,
+    TransformError,
+    TransformProxy,
+)
 from tests.support import Reactor
-from tests.transforms import ANSWER, REQUEST, PlayedServer
+from tests.transforms import ANSWER, REQUEST, PlayedServer, ServerTransport
 
 
 class TransformProxyTests(SynchronousTestCase):
@@ -81,7 +85,7 @@ class TransformProxyTests(SynchronousTestCase):
         server = PlayedServer()
         server.transport.holds = True
         server.say(ANSWER)
-        server.reactor.advance(LINGER)
+        server.reactor.advance(ANSWER_CLOSE_TIMEOUT)
         self.assertPoem(server, "reset")
 
     def test_resetAfterTheAnswer(self) -> None:
@@ -192,6 +196,44 @@ class TransformProxyTests(SynchronousTestCase):
         server.reactor.advance(5.0)
         self.assertTrue(server.reactor.connectors[0].stoppedConnecting)
         self.assertFails(server, "Cannot connect within 5.0 seconds")
+
+    def test_totalTimeout(self) -> None:
+        """
+        An answer that comes steadily, but not in time, is given up; the time that it
+        takes to connect counts.
+        """
+        server = PlayedServer(connects=False, totalTimeout=10.0)
+        server.reactor.advance(4.0)
+        server.accept()
+        for byte in ANSWER[:5]:
+            server.reactor.advance(1.0)
+            server.say(bytes([byte]))
+        self.assertNoResult(server.poem)
+        server.reactor.advance(1.0)
+        self.assertEqual(server.transport.end, "reset")
+        self.assertFails(server, "No whole answer in 10 seconds")
+
+    def test_connectedTooLate(self) -> None:
+        """
+        A connection that is made although the request was given up is closed, and
+        nothing is sent.
+        """
+        factories: list[Any] = []
+
+        class Stubborn:
+            def connect(self, factory: object) -> Deferred[Any]:
+                factories.append(factory)
+                return Deferred()
+
+        endpoint: Any = Stubborn()
+        poem = TransformProxy(endpoint, reactor=Reactor()).xform("cummingsify", b"")
+        poem.cancel()
+        self.failureResultOf(poem, CancelledError)
+        transport = ServerTransport()
+        transport.protocol = factories[0].buildProtocol(None)
+        transport.protocol.makeConnection(transport)
+        self.assertEqual(transport.end, "reset")
+        self.assertEqual(transport.value(), b"")
 
     def test_cannotConnect(self) -> None:
         """

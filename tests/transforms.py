@@ -162,12 +162,14 @@ class PlayedServer:
         poem: bytes = b"HERE IS MY POEM",
         maxLength: int = 1000,
         connects: bool = True,
+        totalTimeout: float | None = None,
     ) -> None:
         self.reactor = Reactor()
         proxy = TransformProxy(
             TCP4ClientEndpoint(self.reactor, "192.0.2.1", 11000),
             timeout=20.0,
             connectTimeout=5.0,
+            totalTimeout=totalTimeout,
             maxLength=maxLength,
             reactor=self.reactor,
         )

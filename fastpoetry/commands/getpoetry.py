@@ -18,7 +18,6 @@ from twisted.internet.defer import (
     DeferredLock,
     DeferredSemaphore,
     FirstError,
-    TimeoutError,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
@@ -39,7 +38,6 @@ from fastpoetry.commands.arguments import Options, parse
 from fastpoetry.commands.descriptors import affordableJobs
 from fastpoetry.commands.output import standardError, writeAll, writePoem
 from fastpoetry.commands.terminal import Terminal
-from fastpoetry.deadline import addDeadline
 
 # What the shell makes of a process that ended because nobody reads its output.
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -165,18 +163,15 @@ class GetPoetry:
             options.transformServer,
             timeout=options.timeout,
             connectTimeout=options.timeout,
+            totalTimeout=options.totalTimeout,
             reactor=self._reactor,
         )
-        transforming = proxy.xform(options.transform, poem)
         try:
-            return await addDeadline(transforming, options.totalTimeout, self._reactor)
+            return await proxy.xform(options.transform, poem)
         except TransformError as error:
-            reason = str(error)
-        except TimeoutError:
-            reason = f"No whole answer in {options.totalTimeout:g} seconds"
-        self._terminal.say(
-            f"{endpoint}: not transformed by {options.transformServer}: {reason}"
-        )
+            self._terminal.say(
+                f"{endpoint}: not transformed by {options.transformServer}: {error}"
+            )
         return poem
 
     async def _write(self, poem: bytes) -> None:
