@@ -1,6 +1,6 @@
 """
-What all the requests of a process have in common: memory, and a thread.  Both go to
-those who came first.
+What all requests of a process share: memory, and a thread.  Both serve requests in the
+order in which they ask.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fastpoetry.clock import maybeGlobalReactor
 
 class Memory:
     """
-    Counts bytes, and has those wait for whom there are none left.
+    Counts bytes.  Whoever asks for more than are left waits.
 
     @ivar size: how many bytes there are.
 
@@ -31,30 +31,31 @@ class Memory:
 
     def acquire(self, size: int) -> Deferred[int]:
         """
-        Take some bytes, when there is room for them.
+        Take some bytes as soon as there are as many left.
 
-        @param size: how many; of more than there are nobody would ever have them.
+        @param size: how many; one that is above L{Memory.size} waits for ever.
 
         @return: a L{Deferred} that fires with C{size}.  It can be cancelled.
         """
-        waiting: Deferred[int] = Deferred(self._leave)
+        waiting: Deferred[int] = Deferred(self._handleCancel)
         self._waiting[waiting] = size
         self._give()
         return waiting
 
     def exchange(self, old: int, new: int) -> None:
         """
-        Give some bytes back, and take others, though there be no room for them.
+        Give C{old} bytes back and take C{new} at once, even when fewer are left.
         """
         self.taken += new - old
         self._give()
 
-    def _leave(self, waiting: Deferred[int]) -> None:
+    def _handleCancel(self, waiting: Deferred[int]) -> None:
         del self._waiting[waiting]
         self._give()
 
     def _give(self) -> None:
-        if self._isGiving:  # it goes on with those who come or leave meanwhile
+        # Whoever is given bytes may acquire or exchange some: the loop goes on with it.
+        if self._isGiving:
             return
         self._isGiving = True
         while self._waiting:
@@ -67,15 +68,68 @@ class Memory:
         self._isGiving = False
 
 
+class Share:
+    """
+    The bytes that one request has of a L{Memory}.
+
+    @ivar size: how many.
+    """
+
+    size = 0
+    _asked: Deferred[int] | None = None
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    @property
+    def hasAsked(self) -> bool:
+        """
+        Whether it has asked for some.
+        """
+        return self._asked is not None
+
+    def ask(self, size: int, handleMemory: Callable[[], object]) -> None:
+        """
+        Ask for some bytes.  This can be done once.
+
+        @param size: how many.
+
+        @param handleMemory: called when it has them, which may be before this returns.
+        """
+
+        def keep(size: int) -> None:
+            self.size = size
+            handleMemory()
+
+        self._asked = self._memory.acquire(size)
+        self._asked.addCallbacks(keep, lambda failure: None)
+
+    def resize(self, size: int) -> None:
+        """
+        Have more or fewer bytes, even more than are left.
+        """
+        old, self.size = self.size, size
+        if size != old:
+            self._memory.exchange(old, size)
+
+    def release(self) -> None:
+        """
+        Give everything back, and do not wait any more.
+        """
+        if self._asked is not None:
+            self._asked.cancel()
+        self.resize(0)
+
+
 class OneThread:
     """
-    Has functions called in a thread of the reactor's, one at a time.  More at a time
-    would be no faster, since Python runs one at a time anyway.
+    Calls functions in a thread of the reactor's, one at a time.  Several threads would
+    not be faster, since Python runs one at a time.
     """
 
     def __init__(self, reactor: Any = None) -> None:
         """
-        @param reactor: whose thread it is; by default the global reactor.
+        @param reactor: whose thread it is; by default the global reactor's.
         """
         self._reactor: Any = maybeGlobalReactor(reactor)
         self._waiting: dict[Deferred[Any], Callable[[], Any]] = {}
@@ -83,17 +137,17 @@ class OneThread:
 
     def call(self, function: Callable[[], Any]) -> Deferred[Any]:
         """
-        Have a function called.
+        Call a function when it is its turn.
 
-        @return: a L{Deferred} of what it gives.  To cancel it is not to have the
-            function called or, when it is being called, not to have what it gives.
+        @return: a L{Deferred} of what it returns.  When it is cancelled, the function
+            is not called; one that is being called goes on, and its result is dropped.
         """
-        waiting: Deferred[Any] = Deferred(self._leave)
+        waiting: Deferred[Any] = Deferred(self._handleCancel)
         self._waiting[waiting] = function
         self._callNext()
         return waiting
 
-    def _leave(self, waiting: Deferred[Any]) -> None:
+    def _handleCancel(self, waiting: Deferred[Any]) -> None:
         self._waiting.pop(waiting, None)
 
     def _callNext(self) -> None:
@@ -103,10 +157,11 @@ class OneThread:
         del self._waiting[waiting]
         self._isBusy = True
         pool = self._reactor.getThreadPool()
-        deferToThreadPool(self._reactor, pool, function).addBoth(self._done, waiting)
+        calling = deferToThreadPool(self._reactor, pool, function)
+        calling.addBoth(self._handleResult, waiting)
 
-    def _done(self, result: Any, waiting: Deferred[Any]) -> None:
+    def _handleResult(self, result: Any, waiting: Deferred[Any]) -> None:
         self._isBusy = False
-        if not waiting.called:  # or it was cancelled
+        if not waiting.called:  # it is, when it was cancelled
             waiting.callback(result)
         self._callNext()

@@ -1,5 +1,5 @@
 """
-Deadlines that a process which stood still does not make anybody miss.
+Deadlines that nobody misses because this process stood still.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-# Who is called so many seconds late did not only have much to do.
+# A call that comes so many seconds late: the process did not only have much to do, but
+# stood still.
 STANDSTILL = 1.0
 
 
@@ -17,16 +18,15 @@ class Deadline:
     """
     Calls a function when a time is over and the reactor has had one more turn.
 
-    When the process itself stood still (Ctrl-Z, a machine that was suspended), the time
-    is over before anything is read that has come meanwhile.  In that turn it is, and
-    whoever reads it can start the deadline again.  As much time as was lost comes on
-    top.
+    When the process stood still (Ctrl-Z, a machine that was suspended), calls that are
+    due come before anything is read that has arrived meanwhile.  It is read in that one
+    turn, and whoever reads it can start the deadline again.  The time for which the
+    process stood still is added.
     """
 
     _call: IDelayedCall | None = None
     _endsAt = inf
-    _isOver = False  # and there is one more turn, or the time that was lost
-    _lost = 0.0
+    _isOver = False  # but there is one more turn, or the added time
 
     def __init__(self, reactor: IReactorTime, missed: Callable[[], object]) -> None:
         """
@@ -38,15 +38,11 @@ class Deadline:
         self._missed = missed
 
     @property
-    def lost(self) -> float:
+    def left(self) -> float:
         """
-        How many seconds the process stood still at the end of the time.
+        How many seconds there are left, 0 when the time is over.
         """
-        return self._lost if self._isOver else self._late()
-
-    def _late(self) -> float:
-        late = self._reactor.seconds() - self._endsAt
-        return late if late >= STANDSTILL else 0.0
+        return max(0.0, self._endsAt - self._reactor.seconds())
 
     def start(self, seconds: float) -> None:
         """
@@ -57,25 +53,27 @@ class Deadline:
         self._isOver = False
         self._endsAt = self._reactor.seconds() + seconds
         if self._call is None:
-            self._call = self._reactor.callLater(seconds, self._end)
+            self._call = self._reactor.callLater(seconds, self._handleEnd)
         else:
             self._call.reset(seconds)
 
     def stop(self) -> None:
         """
-        Call nothing any more.
+        Call nothing any more, unless it is started again.
         """
         call, self._call = self._call, None
         self._isOver, self._endsAt = False, inf
         if call is not None:
             call.cancel()
 
-    def _end(self) -> None:
+    def _handleEnd(self) -> None:
         self._call = None
-        late = self._late()  # it may have stood still again
+        late = self._reactor.seconds() - self._endsAt
+        if late < STANDSTILL:
+            late = 0.0
         if self._isOver and not late:
             self._missed()
         else:
-            self._lost, self._isOver = late, True
+            self._isOver = True  # it may stand still again
             self._endsAt = self._reactor.seconds() + late
-            self._call = self._reactor.callLater(late, self._end)
+            self._call = self._reactor.callLater(late, self._handleEnd)

@@ -13,12 +13,11 @@ from fastpoetry.capacity import Memory
 from fastpoetry.transform import (
     EXPANSION,
     MAX_MEMORY,
-    PIECE,
-    SHORT,
     TRANSFORMS,
     TransformFactory,
     TransformService,
 )
+from fastpoetry.transformrequest import READ_SIZE, SHORT
 from tests.transforms import (
     ANSWER,
     LIMIT,
@@ -67,7 +66,7 @@ class TransformMemoryTests(ServedCase):
         self.assertFalse(third.isReading)
         first.reset()
         third.connections.doRead()
-        self.assertEqual(third.socket.heard, SHORT + PIECE)
+        self.assertEqual(third.socket.heard, SHORT + READ_SIZE)
         third.turn()
         self.work(third)
         self.assertAnswered(third, LONG_ANSWER)

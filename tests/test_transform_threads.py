@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from twisted.logger import capturedLogs, formatEvent
 
-from fastpoetry.transform import SHORT, TransformService, proclaim
+from fastpoetry.transform import TransformService, proclaim
+from fastpoetry.transformrequest import SHORT
 from tests.transforms import (
     ANSWER,
     LONG_ANSWER,
