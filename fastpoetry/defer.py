@@ -4,7 +4,7 @@ Several Deferreds waited for by key.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError
@@ -101,3 +101,42 @@ class DeferredDict(Deferred[Any]):
             super().cancel()
         else:
             self._list.cancel()
+
+
+class Waiters:
+    """
+    Several who wait for the same result, each with a L{Deferred} of their own, which
+    can be cancelled.
+    """
+
+    def __init__(self, handleEmpty: Callable[[], object]) -> None:
+        """
+        @param handleEmpty: called when the last one has cancelled.
+        """
+        self._handleEmpty = handleEmpty
+        self._waiting: dict[Deferred[Any], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self) -> Deferred[Any]:
+        """
+        @return: a L{Deferred} of the result.
+        """
+        waiter: Deferred[Any] = Deferred(self._handleCancel)
+        self._waiting[waiter] = None
+        return waiter
+
+    def _handleCancel(self, waiter: Deferred[Any]) -> None:
+        self._waiting.pop(waiter, None)
+        if not self._waiting:
+            self._handleEmpty()
+
+    def fire(self, result: Any) -> None:
+        """
+        Give everybody who waits the result, which may be a L{Failure}.
+        """
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            if not waiter.called:  # one before has cancelled it
+                waiter.callback(result)

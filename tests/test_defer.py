@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError, fail, s
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.defer import DeferredDict, FirstErrorByKey
+from fastpoetry.defer import DeferredDict, FirstErrorByKey, Waiters
 
 
 class PoemError(Exception):
@@ -343,3 +343,57 @@ class DeferredDictTests(SynchronousTestCase):
         outer.cancel()
         _, results = self.successResultOf(outer)["inner"]
         self.assertEqual(results["one"][1].type, CancelledError)
+
+
+class WaitersTests(SynchronousTestCase):
+    """
+    Tests of L{Waiters}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have two who wait.
+        """
+        self.emptied = 0
+        self.waiters = Waiters(self.empty)
+        self.one, self.other = self.waiters.wait(), self.waiters.wait()
+
+    def empty(self) -> None:
+        """
+        Count.
+        """
+        self.emptied += 1
+
+    def test_fire(self) -> None:
+        """
+        Everybody who waits has the result; whoever comes later waits for the next.
+        """
+        self.waiters.fire("first")
+        self.assertEqual(self.successResultOf(self.one), "first")
+        self.assertEqual(self.successResultOf(self.other), "first")
+        self.assertEqual(len(self.waiters), 0)
+        late = self.waiters.wait()
+        self.assertNoResult(late)
+        self.waiters.fire(Failure(ValueError()))
+        self.failureResultOf(late, ValueError)
+        self.assertEqual(self.emptied, 0)
+
+    def test_cancel(self) -> None:
+        """
+        Whoever cancels waits no more; it is told when nobody is left.
+        """
+        self.one.cancel()
+        self.failureResultOf(self.one, CancelledError)
+        self.assertEqual((len(self.waiters), self.emptied), (1, 0))
+        self.other.cancel()
+        self.failureResultOf(self.other, CancelledError)
+        self.assertEqual((len(self.waiters), self.emptied), (0, 1))
+
+    def test_cancelOther(self) -> None:
+        """
+        A callback may cancel another who waits, who then has no result.
+        """
+        self.one.addCallback(lambda _: self.other.cancel())
+        self.waiters.fire("result")
+        self.successResultOf(self.one)
+        self.failureResultOf(self.other, CancelledError)

@@ -20,7 +20,8 @@ from fastpoetry.client import (
 from fastpoetry.error import UpstreamError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.protocol import PoetryFactory
-from fastpoetry.proxy import FIRST_PAUSE, LOOK, ProxyService
+from fastpoetry.proxy import FIRST_PAUSE, ProxyService
+from fastpoetry.upstream import CHECK_INTERVAL
 from tests.proxies import HERE, THERE, ProxyTests, Readers, Upstream
 from tests.wire import Wire
 
@@ -282,10 +283,10 @@ class ProxyServiceTests(ProxyTests):
         servers = [Readers(self.proxy, set()), Readers(None, {(HERE, THERE)})]
         for server in servers:
             server.setServiceParent(services)
-        self.reactor.advance(LOOK)
+        self.reactor.advance(CHECK_INTERVAL)
         self.assertNoResult(asked)
         servers[0].readers.add((HERE, THERE))
-        self.reactor.advance(LOOK)
+        self.reactor.advance(CHECK_INTERVAL)
         failure = self.failureResultOf(asked, PoetryFetchError)
         self.assertEqual(
             failure.getErrorMessage(),
