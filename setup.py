@@ -120,7 +120,7 @@ setup(
     entry_points={
         "console_scripts": [
             "fastpoetry = fastpoetry.commands.main:fastpoetry",
-            "get-poetry = fastpoetry.commands.getpoetry:run",
+            "get-poetry = fastpoetry.commands.process:run",
             "poetry-proxy = fastpoetry.commands.main:poetryProxy",
             "poetry-transform = fastpoetry.commands.main:poetryTransform",
         ]

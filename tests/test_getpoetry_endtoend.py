@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry import __version__
 from sandbox import DEADLINE, POEM, ROOT, Sandbox, findCommand
 
-COMMAND = [sys.executable, "-c", "from fastpoetry.commands.getpoetry import run; run()"]
+COMMAND = [sys.executable, "-c", "from fastpoetry.commands.process import run; run()"]
 
 # More than the kernels of both sides and a pipe hold.
 LONG = b"".join(b"verse %d\n" % number for number in range(1_000_000))

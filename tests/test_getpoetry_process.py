@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.commands.getpoetry.run}.
+Tests of L{fastpoetry.commands.process}.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import LogBeginner, Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from fastpoetry.commands import getpoetry
-from fastpoetry.commands.getpoetry import BROKEN_PIPE, run
+from fastpoetry.commands import process
+from fastpoetry.commands.getpoetry import BROKEN_PIPE
+from fastpoetry.commands.process import run
 from tests.command import CommandTestCase
 
 
@@ -40,7 +41,7 @@ class RunTests(CommandTestCase):
         self.patch(os, "kill", lambda *arguments: self.killed.append(arguments))
         self.publisher = LogPublisher()
         beginner = LogBeginner(self.publisher, self.stderr, sys, warnings)
-        self.patch(getpoetry, "globalLogBeginner", beginner)
+        self.patch(process, "globalLogBeginner", beginner)
 
     def open(self, path: str) -> TextIO:
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.commands.output}.
+Tests of L{fastpoetry.commands.output}, and of standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.output import standardError, writeAll, writePoem
+from fastpoetry.commands.output import writeAll, writePoem
+from fastpoetry.commands.process import standardError
 
 
 class Pipe(io.FileIO):

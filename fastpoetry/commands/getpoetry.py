@@ -7,11 +7,9 @@ from __future__ import annotations
 import io
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, TextIO
 
-from twisted.internet import task
 from twisted.internet.defer import (
     Deferred,
     DeferredList,
@@ -21,42 +19,31 @@ from twisted.internet.defer import (
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogFilterPredicate,
-    LogEvent,
-    LogLevel,
-    PredicateResult,
-    globalLogBeginner,
-    textFileLogObserver,
-)
-from zope.interface import provider
 
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
-from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.commands.arguments import Options, parse
 from fastpoetry.commands.descriptors import affordableJobs
-from fastpoetry.commands.output import standardError, writeAll, writePoem
+from fastpoetry.commands.output import writeAll, writePoem
 from fastpoetry.commands.terminal import Terminal
 
-# What the shell makes of a process that ended because nobody reads its output.
+# The status of a process that ended since nobody reads its output, as a shell has it.
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class GetPoetry:
     """
-    Does what the options ask for.
+    Fetches all poems that the options ask for, and prints them.
     """
 
     def __init__(
         self, reactor: Any, options: Options, stdout: BinaryIO, stderr: TextIO
     ) -> None:
         """
-        @param reactor: the clock, the connections, and the threads to write in.
+        @param reactor: the clock, what connects, and whose threads write.
 
-        @param stdout: where the poems go.
+        @param stdout: where the poems are printed.
 
-        @param stderr: where everything else goes.
+        @param stderr: where everything else is printed.
         """
         total = len(options.endpoints)
         isDumb = os.environ.get("TERM") == "dumb"
@@ -64,21 +51,21 @@ class GetPoetry:
         self._options = options
         self._stdout = stdout
         self._terminal = Terminal(stderr, total, options.quiet or isDumb, reactor)
-        self._wantedJobs = min(options.jobs, total)
-        self._jobs = DeferredSemaphore(affordableJobs(self._wantedJobs))
+        self._wanted = min(options.jobs, total)
+        self._jobs = DeferredSemaphore(affordableJobs(self._wanted))
         self._writing = DeferredLock()
 
     async def run(self) -> int:
         """
-        Fetch and print everything.
+        Fetch and print all poems.
 
-        @return: the exit status.
+        @return: the exit status: 0 when every poem is there, else 1.
 
         @raise OSError: when a poem cannot be printed.
         """
-        if self._jobs.limit < self._wantedJobs:
+        if self._jobs.limit < self._wanted:
             self._terminal.say(
-                f"{self._jobs.limit} poems at once instead of {self._wantedJobs}: "
+                f"{self._jobs.limit} poems at once instead of {self._wanted}: "
                 "no descriptors for more (ulimit -Hn)"
             )
         self._terminal.show()
@@ -94,23 +81,24 @@ class GetPoetry:
             for endpoint in self._options.endpoints
         ]
         try:
-            # The only errors left are those that end everything.
+            # Only an error that ends everything is left: output that cannot be written.
             results = await DeferredList(
                 fetches, fireOnOneErrback=True, consumeErrors=True
             )
         except FirstError as first:
             first.subFailure.raiseException()
         finally:
-            for fetch in reversed(fetches):  # those that wait for a turn first
+            # From the end, so that none of those that wait has a turn.
+            for fetch in reversed(fetches):
                 fetch.cancel()
         for _, poem in results:
             await self._write(poem)
 
     async def _get(self, endpoint: IStreamClientEndpoint) -> bytes:
         """
-        Fetch one poem, and do with it what is wanted.
+        Fetch one poem, and have it transformed and printed, if the options say so.
 
-        @return: what is left to be printed when all are there.
+        @return: what is to be printed when all poems are there.
         """
         async with self._jobs:
             try:
@@ -142,19 +130,16 @@ class GetPoetry:
             connectTimeout=options.timeout,
             totalTimeout=options.totalTimeout,
             maxLength=options.maxLength,
-            received=self._received,
+            received=self._terminal.addReceived,
             reactor=self._reactor,
         )
         if not poem:
-            # So ends also a server that has none, as a relay without its backend.
+            # A relay whose own server is down ends like that, too.
             self._terminal.say(f"{endpoint}: the poem is empty")
         return poem
 
-    def _received(self, size: int) -> None:
-        self._terminal.received += size
-
     async def _transform(self, endpoint: IStreamClientEndpoint, poem: bytes) -> bytes:
-        # Loaded only by those who want it.
+        # Loaded only for those who ask for it.
         from fastpoetry.transformclient import TransformError, TransformProxy
 
         options = self._options
@@ -180,7 +165,7 @@ class GetPoetry:
         async with self._writing:
             self._terminal.hide()
             try:
-                # A pager may take its time, while other poems come.
+                # In a thread, since a pager may take its time while other poems come.
                 await deferToThreadPool(
                     self._reactor,
                     self._reactor.getThreadPool(),
@@ -202,12 +187,12 @@ def main(
 
     @param argv: the arguments, without the name of the command.
 
-    @param stdout: where the poems go.
+    @param stdout: where the poems are printed.
 
-    @param stderr: where everything else goes.
+    @param stderr: where everything else is printed.
 
-    @return: a L{Deferred} that fires when all is done, or fails with a
-        L{SystemExit} that has the exit status when that is not 0.
+    @return: a L{Deferred} that fires when all is done, or fails with a L{SystemExit}
+        when the exit status is not 0.
     """
     return Deferred.fromCoroutine(_main(reactor, argv, stdout, stderr))
 
@@ -225,57 +210,7 @@ async def _main(
     except BrokenPipeError:
         status = BROKEN_PIPE
     except OSError as error:
-        reason = error.strerror
-        stderr.write(f"get-poetry: cannot write to standard output: {reason}\n")
+        stderr.write(f"get-poetry: cannot write to standard output: {error.strerror}\n")
         status = 1
     if status:
         raise SystemExit(status)
-
-
-@provider(ILogFilterPredicate)
-def isUnexpected(event: LogEvent) -> Any:
-    """
-    Decide what of Twisted's log is printed: what it would print by itself, but not why
-    TLS distrusts a server, and that there was no memory to read with, which are told
-    in a line as every other failure.
-
-    @see: L{twisted.logger.ILogFilterPredicate}
-    """
-    isTold = event["log_namespace"] == "twisted.internet._sslverify" or (
-        "log_failure" in event and event["log_failure"].check(MemoryError)
-    )
-    if event["log_level"] is LogLevel.critical and not isTold:
-        return PredicateResult.yes
-    return PredicateResult.no
-
-
-def run(react: Callable[..., Any] = task.react) -> None:
-    """
-    The command, as a process.
-    """
-    stderr = standardError()
-    if sys.stdout is None:  # as after >&-
-        stderr.write("get-poetry: standard output is closed\n")
-        raise SystemExit(1)
-    # A signal ends this as it ends any other command: nothing is left half done.
-    # Python would print a traceback, and Twisted end with status 0.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    terminate = signal.getsignal(signal.SIGTERM)
-
-    def start(reactor: Any, *arguments: Any) -> Deferred[None]:
-        reactor.callWhenRunning(signal.signal, signal.SIGTERM, terminate)
-        return main(reactor, *arguments)
-
-    # A buffer would complain once more, at exit, of what it could not write.
-    stdout = io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
-    observer = FilteringLogObserver(textFileLogObserver(stderr), [isUnexpected])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    maybeGlobalReactor(None)  # the one that react() takes, whose clock it sets
-    try:
-        react(start, (sys.argv[1:], stdout, stderr))
-    except SystemExit as end:
-        if end.code == BROKEN_PIPE:
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGPIPE)
-        raise

@@ -1,5 +1,5 @@
 """
-What C{get-poetry} says on standard error: failures, and on a terminal the progress.
+What C{get-poetry} prints on standard error: failures, and on a terminal the progress.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.internet.task import LoopingCall
 
 from fastpoetry.text import printable
 
-# How many seconds there are between two looks at the progress.  Work that is done
-# before the first shows none.
+# Seconds from one line of progress to the next.  A command that is done sooner shows
+# none.
 INTERVAL = 0.25
 
 
@@ -34,29 +34,29 @@ def sizeText(size: float) -> str:
 
 class Terminal:
     """
-    Standard error: a line for each thing to say, and where it is a terminal, a
-    last line that shows the progress.
+    Standard error: a line for each failure, and when it is a terminal, a last line that
+    shows the progress.
 
     @ivar done: how many poems are there.
 
-    @ivar failed: how many poems will not be.
+    @ivar failed: how many poems have failed.
 
     @ivar received: how many bytes have come.
     """
 
     def __init__(
-        self, stream: TextIO, total: int, quiet: bool, clock: IReactorTime
+        self, stream: TextIO, total: int, isQuiet: bool, clock: IReactorTime
     ) -> None:
         """
         @param total: how many poems were asked for.
 
-        @param quiet: whether there is no progress to show.
+        @param isQuiet: whether to show no progress.
         """
         self.done = self.failed = self.received = 0
         self._stream = stream
         self._isTerminal = stream.isatty()
         self._total = total
-        self._quiet = quiet
+        self._isQuiet = isQuiet
         self._clock = clock
         self._since = clock.seconds()
         self._drawing = LoopingCall(self._draw)
@@ -64,20 +64,26 @@ class Terminal:
         self._line = ""
         self._isMidLine = False
 
+    def addReceived(self, size: int) -> None:
+        """
+        Count so many bytes that have come.
+        """
+        self.received += size
+
     def show(self, isMidLine: bool = False) -> None:
         """
         Show the progress from now on.
 
-        @param isMidLine: whether something else that was printed on the terminal
-            has ended in the middle of a line.
+        @param isMidLine: whether what was printed before on the terminal has ended in
+            the middle of a line.
         """
         self._isMidLine = isMidLine and self._isTerminal
-        if self._isTerminal and not self._quiet:
+        if self._isTerminal and not self._isQuiet:
             self._drawing.start(INTERVAL, now=False)
 
     def hide(self) -> None:
         """
-        Take the progress away, so that something else can be printed there.
+        Remove the progress, so that something else can be printed there.
         """
         if self._drawing.running:
             self._drawing.stop()
@@ -87,7 +93,8 @@ class Terminal:
         """
         Print a line.
 
-        @param text: control characters in it, which may be a peer's, are shown.
+        @param text: what to print.  Control characters in it, which may come from a
+            peer, are shown.
         """
         self._print(f"{self._blank()}get-poetry: {printable(text)}\n")
 
