@@ -1,5 +1,5 @@
 """
-C{[HOST:]PORT}, and the client endpoints that it stands for.
+Addresses as they are typed, C{[HOST:]PORT}, and the client endpoints made of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ from fastpoetry.text import brief, explain, printable
 
 
 def addressOf(endpoint: IStreamClientEndpoint) -> str:
-    # Most of Twisted's endpoints keep to themselves what they were made with.
+    """
+    @return: C{HOST:PORT}, or for an endpoint without a host its text (C{str}).
+    """
+    # Twisted's endpoints keep them in private attributes, which a test of the client
+    # holds: test_client.GetPoetryTests.test_names.
     host = getattr(endpoint, "_hostText", None) or getattr(endpoint, "_host", None)
     port = getattr(endpoint, "_port", None)
     return str(endpoint) if host is None else _join(host, port)
@@ -39,16 +43,16 @@ def addressOf(endpoint: IStreamClientEndpoint) -> str:
 
 def parseAddress(text: str, lowest: int = 1) -> tuple[str, int]:
     """
-    Take C{[HOST:]PORT} apart.
+    Parse C{[HOST:]PORT}.
 
     @param text: a port of this machine, such as C{10000}, or a host and a port,
         such as C{example.org:10000}, C{[::1]:10000} or C{[fe80::1%eth0]:10000}.
 
-    @param lowest: the lowest number of a port, 0 where the system may choose one.
+    @param lowest: the lowest number of a port: 0 where the system may choose one.
 
     @return: the host, C{localhost} by default and without brackets, and the port.
 
-    @raise ValueError: when this is no address; its text is a plain sentence.
+    @raise ValueError: when this is no address; its text is one sentence.
     """
     host, colon, number = text.rpartition(":")
     try:
@@ -71,8 +75,8 @@ def clientEndpoint(
     reactor: Any, text: str, timeout: float = 30.0
 ) -> IStreamClientEndpoint:
     """
-    Make an endpoint of what somebody typed.  As text (C{str}) it is the address
-    to tell them.
+    Make an endpoint of what somebody typed.  Its text (C{str}) is the address to show
+    them.
 
     @param reactor: what the endpoint will connect with.
 
@@ -81,43 +85,53 @@ def clientEndpoint(
         <https://docs.twisted.org/en/stable/core/howto/endpoints.html>}, such as
         C{unix:/run/poem.sock}.
 
-    @param timeout: how many seconds connecting to one address of a host may take.
-        (In a description, that is an option.)
+    @param timeout: how many seconds connecting to one address of a host may take.  A
+        description has an option for that.
 
-    @raise ValueError: when it is neither; its text is a plain sentence.
+    @raise ValueError: when it is neither; its text is one sentence.
     """
     try:
         host, port = parseAddress(text)
-    except ValueError as noAddress:
+    except ValueError as notAddress:
         try:
-            endpoint = _parse(reactor, text)
+            endpoint = _parseDescription(reactor, text)
         except ValueError as error:
-            isKnown = text.partition(":")[0].lower() in CLIENTS
-            isAddress = text.count(":") < 2 or "::" in text or text.startswith("[")
-            if isAddress and not isKnown:
-                raise ValueError(brief(str(noAddress))) from error
+            if _isLikeAddress(text):
+                raise ValueError(brief(str(notAddress))) from error
             what, why = brief(text, 200), brief(str(error), 200)
             raise ValueError(f"not an endpoint ({why}): {what}") from error
         return _NamedEndpoint(text, endpoint, resolverOf(reactor))
     return hostEndpoint(reactor, host, port, timeout)
 
 
-def _parse(reactor: Any, text: str) -> IStreamClientEndpoint:
+def _isLikeAddress(text: str) -> bool:
+    # Whether a text that is neither was meant as an address, not as a description.
+    isKnown = text.partition(":")[0].lower() in CLIENTS
+    isShort = text.count(":") < 2
+    return not isKnown and (isShort or "::" in text or text.startswith("["))
+
+
+def _parseDescription(reactor: Any, text: str) -> IStreamClientEndpoint:
+    """
+    Have Twisted parse the description of an endpoint, and name what it finds wrong.
+    """
     kind, options = clientOptions(text)
-    endpoint: IStreamClientEndpoint
+    endpoint: Any
     try:
         if kind == "tls" and options is not None:
-            # Twisted would look for it, as for tcp6: (fastpoetry.listening.endpoint).
+            # Imported by name: to look for plugins writes a cache, as for tcp6: (see
+            # fastpoetry.listening.endpoint).  test_main.NoPluginsTests.test_clients
+            # holds the name.
             from twisted.plugins.twisted_core import tlsClientEndpointParser as tls
 
             endpoint = tls.parseStreamClient(reactor, **options)
-            return endpoint
-        description = text if options is None else describe(kind, options)
-        endpoint = clientFromString(reactor, description)
-        return endpoint
-    # Each plugin has errors of its own, and so have the files of TLS.
+        else:
+            description = text if options is None else describe(kind, options)
+            endpoint = clientFromString(reactor, description)
+    # Any exception: plugins have errors of their own, and so have the files of TLS.
     except Exception as error:
         raise ValueError(_reasonOf(error, kind)) from error
+    return endpoint  # type: ignore[no-any-return]
 
 
 def _reasonOf(error: Exception, kind: str) -> str:
@@ -127,7 +141,7 @@ def _reasonOf(error: Exception, kind: str) -> str:
         return "no certificate and key in its files"
     if isinstance(error, UnicodeError):
         return "not the name of a host"
-    if isinstance(error, NameError):  # Twisted has not imported it
+    if isinstance(error, NameError):  # Twisted could not import OpenSSL
         return "TLS is not installed"
     return f"not what {kind}: takes"
 
@@ -135,10 +149,16 @@ def _reasonOf(error: Exception, kind: str) -> str:
 def hostEndpoint(
     reactor: Any, host: str, port: int, timeout: float
 ) -> IStreamClientEndpoint:
-    resolver = resolverOf(reactor)
+    """
+    Make an endpoint of a host and a port.
+
+    @param timeout: how many seconds connecting to one address of the host may take.
+    """
+    resolver = resolverOf(reactor)  # before the endpoint, which keeps what there is
     endpoint = HostnameEndpoint(reactor, host, port, timeout)
     if host.isascii():
-        # IDNA is for the others, and would have no underscore.
+        # Twisted takes it for a name of IDNA, which may have no underscore.  A test
+        # holds the attribute: test_address.HostTests.test_names.
         endpoint._badHostname = False
     return _NamedEndpoint(_join(host, port), endpoint, resolver)
 
@@ -150,7 +170,7 @@ def _join(host: str, port: object) -> str:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    An endpoint that knows what to call itself, and looks names up in threads of ours.
+    An endpoint with a name for people, which looks names up in threads of ours.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """
-Endpoint descriptions as they are typed.  They are checked before Twisted makes anything
-of them, because its parsers answer a mistake in the words of Python.
+Endpoint descriptions as they are typed.  They are checked before Twisted parses them,
+since its parsers report a mistake in the words of Python.
 """
 
 from __future__ import annotations
@@ -19,34 +19,37 @@ from twisted.internet.interfaces import (
 )
 from twisted.plugin import getPlugins
 
-# How many bytes the path of a UNIX socket may have (unix(7)), with a NUL to end it.
+# How many bytes the path of a UNIX socket may have besides the NUL that ends it, by
+# unix(7).
 MAX_PATH = 107
 
-# The options of each kind, in the order of those that are given without their name.
+_CONNECT = ["host", "port", "timeout", "bindAddress"]
+
+# The options of each kind of endpoint, in the order in which they can be given without
+# their names.
 SERVERS = {
     "tcp": ["port", "interface", "backlog"],
     "tcp6": ["port", "backlog", "interface"],
     "unix": ["address", "mode", "backlog", "lockfile"],
     "ssl": [
-        *["port", "privateKey", "certKey", "interface", "backlog"],
-        *["extraCertChain", "dhParameters"],
+        "port",
+        "privateKey",
+        "certKey",
+        "interface",
+        "backlog",
+        "extraCertChain",
+        "dhParameters",
     ],
     "systemd": ["domain", "index", "name"],
 }
 CLIENTS = {
-    "tcp": ["host", "port", "timeout", "bindAddress"],
-    "ssl": [
-        *["host", "port", "timeout", "bindAddress"],
-        *["certKey", "privateKey", "caCertsDir", "hostname"],
-    ],
-    "tls": [
-        *["host", "port", "timeout", "bindAddress"],
-        *["certificate", "privateKey", "trustRoots", "endpoint"],
-    ],
+    "tcp": _CONNECT,
+    "ssl": [*_CONNECT, "certKey", "privateKey", "caCertsDir", "hostname"],
+    "tls": [*_CONNECT, "certificate", "privateKey", "trustRoots", "endpoint"],
     "unix": ["path", "timeout", "lockfile"],
 }
 
-# Those without which there is no endpoint.
+# The options that must be given.
 NEEDED = {"host", "port", "address", "path"}
 
 _IPV6 = r"([0-9A-Fa-f:.]+(?:%\w+)?)"
@@ -56,15 +59,17 @@ _BARE_HOST = re.compile(rf"(\w+):(?:host=)?{_IPV6}:(?:port=)?(\d+)(?=:|$)")
 
 def isWhole(text: str, least: int, most: int | None = None) -> bool:
     """
-    @return: whether a text is a whole number, and between two others.
+    @return: whether a text is a whole number in ASCII digits, from C{least} to C{most}.
     """
-    # Python reads no numbers of thousands of digits.
+    # int() refuses thousands of digits.
     isShort = text.isascii() and text.isdigit() and len(text) < 100
     return isShort and least <= int(text) and (most is None or int(text) <= most)
 
 
 def portNumber(text: str, least: int = 0) -> int:
     """
+    @param least: the lowest number that is allowed.
+
     @return: the number of a TCP port.
 
     @raise ValueError: when the text is something else.
@@ -76,10 +81,12 @@ def portNumber(text: str, least: int = 0) -> int:
 
 def checkHost(text: str, encoding: str = "utf-8") -> None:
     """
-    @param encoding: C{idna} for a name that is to be one of this machine, and is never
-        looked up in any other way.
+    Check the name or the address of a host.
 
-    @raise ValueError: when a text can be no name or address of a host.
+    @param encoding: how the resolver encodes a name.  For that of an interface it is
+        C{idna}.
+
+    @raise ValueError: when the text can be neither.
     """
     try:
         isHost = "\0" not in text and (text.isascii() or bool(text.encode(encoding)))
@@ -94,7 +101,8 @@ def _checkInterface(text: str) -> None:
 
 
 def _checkPath(text: str) -> None:
-    # A name that begins with a NUL byte has no file; another would end at it.
+    # An abstract socket, whose name begins with a NUL byte, has no file.  Elsewhere the
+    # kernel would see the end of the path there.
     if "\0" in text[1:]:
         raise ValueError(f"not the path of a UNIX socket: {text}")
     if len(os.fsencode(text)) > MAX_PATH:
@@ -129,12 +137,12 @@ CHECKS: dict[str, Callable[[str], Any]] = {
 
 def serverOptions(description: str) -> tuple[str, dict[str, str] | None]:
     """
-    Take the description of a server endpoint apart.
+    Parse the description of a server endpoint.
 
-    @return: its kind, in lower case, and its options by their names; L{None} for a kind
-        that a plugin of Twisted's brings, which alone knows them.
+    @return: its kind, in lower case, and its options by their names.  For the kind of a
+        plugin they are L{None}, since only the plugin knows them.
 
-    @raise ValueError: when this is no such description; its text is what is wrong.
+    @raise ValueError: when the description is wrong; its text says why.
     """
     if bare := _BARE_HOST.match(description):
         _checkBare(bare[2], f"{bare[1]}:{bare[3]}:interface={{}}")
@@ -146,11 +154,11 @@ def serverOptions(description: str) -> tuple[str, dict[str, str] | None]:
 
 def clientOptions(description: str) -> tuple[str, dict[str, str] | None]:
     """
-    Take the description of a client endpoint apart.
+    Parse the description of a client endpoint.
 
     @return: as L{serverOptions}.
 
-    @raise ValueError: when this is no such description; its text is what is wrong.
+    @raise ValueError: when the description is wrong; its text says why.
     """
     if bare := _BARE_HOST.match(description):
         right = f"{bare[1]}:host={{}}:port={bare[3]}"
@@ -169,7 +177,7 @@ def clientOptions(description: str) -> tuple[str, dict[str, str] | None]:
 
 def describe(kind: str, options: dict[str, str]) -> str:
     """
-    @return: the description that has been taken apart, with all names.
+    @return: the description of an endpoint of this kind, with the names of all options.
     """
     named = (f"{name}={quoteStringArgument(value)}" for name, value in options.items())
     return ":".join([kind, *named])
@@ -184,10 +192,14 @@ def _checkBare(address: str, right: str) -> None:
 def _read(
     description: str, kinds: dict[str, list[str]], parsers: Any
 ) -> tuple[str, dict[str, str] | None]:
+    """
+    Parse a description as Twisted does, and check every option.
+    """
     if bare := _BARE_INTERFACE.search(description):
         _checkBare(bare[2], f"{bare[1]}={{}}")
     try:
         os.fsencode(description)
+        # These are private: DescriptionTests.test_right holds them.
         tokens = list(endpoints._tokenize(description))
         arguments, options = endpoints._parse(description)
     except UnicodeError as error:
@@ -201,16 +213,10 @@ def _read(
         return kind, None
     if tokens.count((endpoints._OP, "=")) > len(options):
         raise ValueError("an option is given twice")
-    names = [name for name in kinds[kind] if name != "host" or name not in options]
     for name in options:
         if name not in kinds[kind]:
             raise ValueError(f"unknown option of {kind}: {name or repr(name)}")
-    for name, argument in zip(names, arguments):
-        if name in options:
-            raise ValueError(f"the {name} is given twice")
-        options[name] = argument
-    if len(arguments) > len(names):
-        raise ValueError(f"too many parts: {arguments[len(names)]}")
+    _addArguments(options, arguments, kinds[kind])
     for name in kinds[kind]:
         if name in NEEDED and not options.get(name):
             raise ValueError(f"the {name} is missing")
@@ -218,3 +224,16 @@ def _read(
         if name in options:
             check(options[name])
     return kind, options
+
+
+def _addArguments(
+    options: dict[str, str], arguments: list[str], names: list[str]
+) -> None:
+    # Those without a name.  As in Twisted, a host that has one is not among them.
+    names = [name for name in names if name != "host" or name not in options]
+    for name, argument in zip(names, arguments):
+        if name in options:
+            raise ValueError(f"the {name} is given twice")
+        options[name] = argument
+    if len(arguments) > len(names):
+        raise ValueError(f"too many parts: {arguments[len(names)]}")

@@ -1,9 +1,9 @@
 """
-Names are looked up in threads of their own.
+A resolver that has a thread for each name.
 
-C{getaddrinfo} may take as long as name servers say nothing.  In the threads of the
-reactor, ten such names hold up every other one, and the end of the process, which waits
-for those threads.  Here each lookup has a thread that nobody waits for.
+While name servers do not answer, C{getaddrinfo} blocks.  A reactor has ten threads for
+it: ten such names hold up all others, and also the end of the process, which waits for
+those threads.  Here each lookup has a thread of its own that nobody waits for.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from zope.interface import implementer
 from fastpoetry.text import explain
 from fastpoetry.threads import callInThread
 
-# How many threads there are at the most.
-MOST = 100
+# How many threads there may be.
+MAX_THREADS = 100
 
+# By family; and what transportSemantics means to getaddrinfo.
 _TYPES: dict[int, Any] = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
 _KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
 def resolverOf(reactor: Any) -> Resolver | None:
     """
-    Have a reactor look names up by a L{Resolver}, for whatever is made with it from
-    then on.  It takes the place of Twisted's own; one that somebody else has installed
-    stays.
+    Install a L{Resolver} in a reactor, in the place of Twisted's own.  A resolver that
+    somebody else has installed stays.
 
-    @return: what it has, or L{None} when that is somebody else's.
+    @return: the L{Resolver}, or L{None} when there is somebody else's.
     """
     resolver = getattr(reactor, "nameResolver", None)
     if type(resolver) is GAIResolver:
@@ -58,9 +58,9 @@ def resolverOf(reactor: Any) -> Resolver | None:
 @implementer(IHostResolution)
 class Lookup:
     """
-    One name that is looked up.
+    The lookup of one name.
 
-    @ivar isWanted: whether anybody waits for its addresses.
+    @ivar isWanted: whether somebody waits for the addresses.
 
     @ivar reason: why there are none, in a few words.
     """
@@ -78,8 +78,8 @@ class Lookup:
         queue: dict[Lookup, None],
     ) -> None:
         """
-        @param queue: where it waits if it has to.  The other arguments are those of
-            L{IHostnameResolver.resolveHostName}.
+        @param queue: where it waits if there is no thread for it.  The other arguments
+            are those of L{IHostnameResolver.resolveHostName}.
         """
         self.name = name
         self._queue = queue
@@ -90,10 +90,11 @@ class Lookup:
             family for family, each in _TYPES.items() if types is None or each in types
         ]
 
-    def read(self) -> list[IAddress] | None:
+    def parse(self) -> list[IAddress] | None:
         """
-        @return: the address that the name is already, perhaps with a scope, if it is
-            wanted; L{None} when it has to be looked up.
+        @return: the address, when the name is one, perhaps with a scope; or nothing
+            when that is of another family than was asked for.  L{None} when the name
+            has to be looked up.
         """
         if isIPAddress(self.name):
             return self._addresses([(socket.AF_INET, self.name)])
@@ -101,9 +102,9 @@ class Lookup:
             return self._addresses([(socket.AF_INET6, self.name)])
         return None
 
-    def find(self, getaddrinfo: Callable[..., Any]) -> list[IAddress]:
+    def lookUp(self, getaddrinfo: Callable[..., Any]) -> list[IAddress]:
         """
-        Look it up, for as long as that takes.
+        Look the name up.  This blocks.
 
         @raise OSError: when there is no address.
 
@@ -126,7 +127,7 @@ class Lookup:
 
     def answer(self, addresses: list[IAddress], reason: str | None = None) -> None:
         """
-        Tell whoever asked, if they still want to know.
+        Give the addresses to whoever asked, if they are still wanted.
         """
         if self.isWanted:
             self.isWanted, self.reason = False, reason
@@ -145,31 +146,31 @@ class Lookup:
 @implementer(IHostnameResolver)
 class Resolver:
     """
-    Looks up each name in a daemon thread; what is an address already needs none.
+    Looks up each name in a daemon thread.  A name that is an address needs none.
 
-    When there are as many threads as may be, a lookup waits for one of them to end.
-    When nobody wants any more what all of them look for, it fails at once.
+    When all threads are in use, a lookup waits for one of them to end.  When nobody
+    waits for what any of them looks up, it fails at once.
     """
 
-    # What the endpoint that is about to connect has begun.
+    # The lookups of the endpoint that is connecting at the moment.
     _begun: list[Lookup] | None = None
 
     def __init__(
         self,
         reactor: IReactorFromThreads,
         getaddrinfo: Callable[..., Any] = socket.getaddrinfo,
-        most: int = MOST,
+        maxThreads: int = MAX_THREADS,
     ) -> None:
         """
-        @param reactor: where whoever asks gets the answer.
+        @param reactor: in whose thread addresses are given.
 
-        @param getaddrinfo: what looks up.
+        @param getaddrinfo: what looks up, as L{socket.getaddrinfo}.
 
-        @param most: how many threads there may be.
+        @param maxThreads: how many threads there may be.
         """
         self._reactor = reactor
         self._getaddrinfo = getaddrinfo
-        self._most = most
+        self._maxThreads = maxThreads
         self._running: set[Lookup] = set()  # each in its thread
         self._queue: dict[Lookup, None] = {}
 
@@ -177,8 +178,7 @@ class Resolver:
         self, endpoint: IStreamClientEndpoint, protocolFactory: IProtocolFactory
     ) -> Deferred[IProtocol]:
         """
-        Have an endpoint connect.  When it has, or has been given up, nobody wants its
-        lookup any more: Twisted's endpoints do not say so.
+        Connect an endpoint, and then cancel its lookups, which Twisted does not.
 
         @return: a L{Deferred} of the protocol, which can be cancelled.
         """
@@ -186,9 +186,9 @@ class Resolver:
         before, self._begun = self._begun, begun
         connecting = maybeDeferred(endpoint.connect, protocolFactory)
         self._begun = before
-        return connecting.addBoth(self._connected, begun)
+        return connecting.addBoth(self._handleConnected, begun)
 
-    def _connected(self, result: Any, begun: list[Lookup]) -> Any:
+    def _handleConnected(self, result: Any, begun: list[Lookup]) -> Any:
         for lookup in begun:
             lookup.cancel()
             if isinstance(result, Failure) and lookup.reason is not None:
@@ -206,40 +206,37 @@ class Resolver:
         """
         @see: L{IHostnameResolver.resolveHostName}
         """
-        lookup = Lookup(
-            resolutionReceiver,
-            hostName,
-            portNumber,
-            addressTypes,
-            transportSemantics,
-            self._queue,
-        )
+        asked = resolutionReceiver, hostName, portNumber, addressTypes
+        lookup = Lookup(*asked, transportSemantics, self._queue)
         if self._begun is not None:
             self._begun.append(lookup)
         resolutionReceiver.resolutionBegan(lookup)
-        addresses = lookup.read()
+        addresses = lookup.parse()
         if addresses is not None:
             lookup.answer(addresses)
-        elif len(self._running) < self._most:
+        elif len(self._running) < self._maxThreads:
             self._start(lookup)
         elif any(each.isWanted for each in self._running):
             self._queue[lookup] = None
         else:
-            lookup.answer([], f"{self._most} others hang")
+            lookup.answer([], f"{self._maxThreads} others hang")
         return lookup
 
     def _start(self, lookup: Lookup) -> None:
         try:
-            finding = callInThread(self._reactor, lookup.find, self._getaddrinfo)
-        except RuntimeError as error:  # the system has no room for another
+            finding = callInThread(self._reactor, lookup.lookUp, self._getaddrinfo)
+        except RuntimeError as error:  # the system allows no other thread
             lookup.answer([], explain(error))
         else:
             self._running.add(lookup)
-            finding.addBoth(self._found, lookup)
+            finding.addBoth(self._handleFound, lookup)
 
-    def _found(self, result: list[IAddress] | Failure, lookup: Lookup) -> None:
+    def _handleFound(self, result: list[IAddress] | Failure, lookup: Lookup) -> None:
+        """
+        Start those that wait for a thread, and answer this one.
+        """
         self._running.remove(lookup)
-        while self._queue and len(self._running) < self._most:
+        while self._queue and len(self._running) < self._maxThreads:
             first = next(iter(self._queue))
             del self._queue[first]
             self._start(first)

@@ -28,7 +28,7 @@ from fastpoetry.client import (
     PoetryTimeoutError,
     getPoetry,
 )
-from fastpoetry.resolver import MOST, Resolver
+from fastpoetry.resolver import MAX_THREADS, Resolver
 from fastpoetry.transformclient import TransformError, TransformProxy
 from sandbox import DEADLINE
 from tests.test_client import ClientReactor
@@ -88,7 +88,7 @@ class NamesReactor(ClientReactor):
     A reactor in memory that is called from real threads.
     """
 
-    def __init__(self, names: Names, most: int = MOST) -> None:
+    def __init__(self, names: Names, most: int = MAX_THREADS) -> None:
         super().__init__()
         self.nameResolver: Any = Resolver(self, names, most)
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -137,7 +137,7 @@ class ResolverTestCase(SynchronousTestCase):
     Has a resolver whose names are played by the test.
     """
 
-    most = MOST
+    most = MAX_THREADS
 
     def setUp(self) -> None:
         """
