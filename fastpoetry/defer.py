@@ -1,5 +1,5 @@
 """
-Several Deferreds waited for by key.
+Waiting for several Deferreds at once, and several who wait for one result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class FirstErrorByKey(FirstError):
 
     @ivar key: the key of the Deferred that failed.
 
-    @ivar index: which one that is in the order of the keys, from 0.
+    @ivar index: its position in the order of the keys, from 0.
     """
 
     def __init__(self, failure: Failure, index: int, key: Hashable) -> None:
@@ -35,29 +35,27 @@ class FirstErrorByKey(FirstError):
 
 class DeferredDict(Deferred[Any]):
     """
-    What L{DeferredList} is to a list, for a C{dict}: keys take the place of
-    positions.
+    A L{DeferredList} for a C{dict}: keys take the place of positions.
 
-    It fires once every Deferred has fired, with a C{dict} in which each key has
-    its C{(success, result)}: C{(True, value)} or C{(False, failure)}.  The keys
-    stand in the order in which they were given, whichever fires first.  With no
-    Deferreds at all it has fired, with an empty C{dict}, when it is made.
+    It fires once every Deferred has fired, with a C{dict} of C{(success, result)} by
+    key: C{(True, value)} or C{(False, failure)}.  The keys have the order in which they
+    were given, whichever fires first.  Without any Deferred it fires when it is made,
+    with an empty C{dict}.
 
     With C{fireOnOneCallback}, it fires as soon as one succeeds, with the tuple
-    C{(value, key)}; if none does, with the C{dict}.  With no Deferreds it then
-    never fires.
+    C{(value, key)}; if none does, with the C{dict}.  Without any Deferred it never
+    fires.
 
-    With C{fireOnOneErrback}, it fails as soon as one fails, with a
-    L{FirstErrorByKey}.
+    With C{fireOnOneErrback}, it fails as soon as one fails, with a L{FirstErrorByKey}.
 
-    In both cases the others go on, and what becomes of them changes nothing here.
+    In both cases the other Deferreds go on, but their results change nothing here.
 
     Each Deferred keeps its result for callbacks that are added to it later.  With
-    C{consumeErrors}, one that failed goes on with L{None} instead, so that its
-    failure is not logged as unhandled.
+    C{consumeErrors}, one that failed goes on with L{None} instead, so that its failure
+    is not logged as unhandled.
 
-    To cancel it cancels every Deferred that has not fired, and it fires with what
-    comes of that.  Once it has fired, to cancel it does nothing to them.
+    To cancel it cancels every Deferred that has not fired, and it fires with their
+    results.  To cancel it after it has fired does nothing.
     """
 
     def __init__(
@@ -68,8 +66,8 @@ class DeferredDict(Deferred[Any]):
         consumeErrors: bool = False,
     ) -> None:
         """
-        @param deferreds: what to wait for, by key.  Keys that are added or removed
-            later make no difference.
+        @param deferreds: the Deferreds by key.  Keys that are added or removed later
+            make no difference.
         """
         super().__init__()
         self._keys = tuple(deferreds)

@@ -1,7 +1,7 @@
 """
-The errors that an operator can cause.  The text of each is one plain sentence that
-begins with the reason and the value, because C{twistd} shows no more than 100 bytes of
-it when it starts a daemon.
+The errors that an operator can cause.  The text of each is one sentence that begins
+with the reason and the value, since a C{twistd} that becomes a daemon shows only 100
+bytes of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fastpoetry.text import brief
 
 class FastPoetryError(Exception):
     """
-    What keeps a service from starting: a mistake in its settings or around it.
+    A service cannot start: there is a mistake in its settings, or in the system.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,5 +1,5 @@
 """
-One netstring of a peer's.
+A receiver of one netstring.
 """
 
 from __future__ import annotations
@@ -12,23 +12,27 @@ from twisted.protocols.basic import IncompleteNetstring, NetstringReceiver
 
 class OneNetstring(NetstringReceiver):
     """
-    Receives one netstring.  Twisted's receiver goes on to the next, leaves no choice of
-    how to answer one that is malformed, and takes all that comes.
+    Receives one netstring.  Twisted's own receiver goes on with the next, closes the
+    connection when one is malformed, and collects whatever comes.
+
+    It overrides private methods of that receiver.  Two tests hold them:
+    test_transform.RefusalTests.test_refused and
+    test_transform_memory.TransformMemoryTests.test_refused.
     """
 
-    # The original takes "5\n" for the beginning of a netstring.
+    # Twisted's pattern also matches "5\n".
     _LENGTH_PREFIX = re.compile(rb"(0|[1-9]\d*)\Z")
 
     def stringReceived(self, string: bytes) -> None:
         """
-        The netstring is there, and what follows it is dropped.
+        Take the netstring, and drop what follows it.
         """
-        # Parsing on through 64 KiB of empty netstrings takes 0.06 seconds.
+        # Twisted would parse it: 64 KiB of empty netstrings take 0.06 seconds.
         self.forget()
         self.received(string)
 
     def _handleParseError(self) -> None:
-        # The original closes at once, and what is unread makes that a reset.
+        # Twisted would close at once, and unread input would make that a reset.
         self.forget()
         self.malformed()
 
@@ -39,26 +43,28 @@ class OneNetstring(NetstringReceiver):
 
     def forget(self) -> None:
         """
-        Keep nothing of what has come.
+        Drop everything that has come.
         """
         self._remainingData, self._payload = b"", BytesIO()
 
     def mayCollect(self, length: int) -> bool:
         """
-        Override this to be asked, before any of the payload is collected and again with
-        each piece of it.  What has come waits until there is a piece, which may be
-        empty, with which it may.
+        Override this to decide whether a payload is collected.  It is called before the
+        first piece and with each other one.  While the answer is no, what has come
+        waits for the next call of C{dataReceived}, which may be with no bytes.
 
         @param length: how many bytes the payload will have.
+
+        @return: whether to collect it now.
         """
         return True
 
     def received(self, string: bytes) -> None:
         """
-        Override this for the netstring.
+        Override this to take the netstring.
         """
 
     def malformed(self) -> None:
         """
-        Override this for what is no netstring, or too long.
+        Override this to handle what is no netstring, or one that is too long.
         """

@@ -1,7 +1,7 @@
 """
-A poem, for a terminal or a browser: control characters are shown, and not obeyed.
-Whoever serves a poem could set colours, the title and the clipboard with them, and
-whoever overrides the direction of a text has it read other than it is.
+A poem for a terminal or a browser: control characters are shown, not obeyed.  With them
+whoever serves a poem could set colours, the title or the clipboard, or change the
+direction in which a text is read.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from fastpoetry.text import CONTROL, showControl
 
 _IN_TEXT = re.compile(rf"(?![\n\t]|\r\n){CONTROL}")
 
-# A poem is made printable in pieces, because several copies of a long one may not fit
-# into the memory.  A line may end with two bytes, which stay together.
+# A long poem is made printable in pieces, since several copies may not fit into the
+# memory.  The two bytes of a CR LF stay together.
 _PIECE = re.compile(rb"(?s).{1,65536}\n?")
 
 
 def shown(poem: bytes, encoding: str) -> Iterator[bytes]:
     """
-    @param encoding: that of the terminal.
+    @param encoding: of the terminal.
 
-    @return: the pieces of a poem for a terminal.  Control characters but ends of lines
-        and tabs are shown as C{^[} or C{\\u009b}, bytes that are not UTF-8 as C{\\xe9},
-        and so is what the encoding does not have.
+    @return: the poem in pieces.  Control characters other than ends of lines and tabs
+        are shown as C{^[} or C{\\u009b}.  Bytes that are not UTF-8, and characters that
+        the encoding does not have, are shown as C{\\xe9}.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     for piece in _PIECE.finditer(poem):

@@ -1,5 +1,5 @@
 """
-Names of earlier releases that are elsewhere now, or of no effect any more.
+Names of earlier releases that have moved, or have no effect any more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 from warnings import warn
 
-# One that is shown to people: whoever writes a .tac has no tests to show others.
+# Python shows this category by default.  Others it shows in tests only, which a .tac
+# does not have.
 Renamed = FutureWarning
 
 
@@ -19,7 +20,9 @@ def movedNames(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
 
     @param module: its name.
 
-    @param places: each of the names, and the module that it is in now.
+    @param places: for each name, the module in which it is now.
+
+    @return: a function that finds such a name, with a warning.
     """
 
     def find(name: str) -> Any:
@@ -34,6 +37,6 @@ def movedNames(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
 
 def warnOfNoEffect(keyword: str) -> None:
     """
-    Say that an argument of whoever is calling is of no effect any more.
+    Warn that an argument of the calling function has no effect any more.
     """
     warn(f"{keyword} has no effect any more", Renamed, stacklevel=3)

@@ -12,8 +12,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IAddress
 
-# C0, DEL and C1, other ends of lines, and what embeds, overrides and isolates a
-# direction.
+# C0, DEL and C1; other ends of lines; characters that change the direction of a text.
 CONTROL = "[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 _CONTROL = re.compile(CONTROL)
 
@@ -23,26 +22,26 @@ _LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 def explain(error: BaseException | None) -> str:
     """
-    Say in a few words what is the matter.
+    Describe an error in a few words.
 
-    @param error: an error of Python's, Twisted's or OpenSSL's.
+    @param error: an error of Python, Twisted or OpenSSL.
 
     @return: the words, without a full stop.
     """
-    assert error is not None  # which the annotations of Failure allow
+    assert error is not None  # the annotations of Failure allow it
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
-        if error.osError < 0 and error.args:  # the words of getaddrinfo
+        if error.osError < 0 and error.args:  # an error of getaddrinfo, in its words
             return str(error.args[0])
         return os.strerror(error.osError)
     if isinstance(error, CannotListenError):
-        cause = error.socketError  # or a sentence
+        cause = error.socketError  # an OSError or a sentence
         return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError) and error.strerror:
-        # Twisted's lock is a link, which has two names and is nobody's concern.
+        # An error of a FilesystemLock has two file names.  Neither helps the operator.
         isNamed = error.filename is not None and error.filename2 is None
         return f"{error.strerror}: {error.filename}" if isNamed else error.strerror
     if error.args and isinstance(error.args[0], list):
-        # OpenSSL's, each with its library, function and reason.
+        # OpenSSL has a list of errors, each with its library, function and reason.
         return ", ".join(": ".join(filter(None, each)) for each in error.args[0])
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
@@ -51,7 +50,7 @@ def explain(error: BaseException | None) -> str:
 
 def showControl(match: re.Match[str]) -> str:
     """
-    @return: for a control character that a pattern has found, C{^[} or C{\\u009b}.
+    @return: a control character that a pattern has found as C{^[} or C{\\u009b}.
     """
     code = ord(match[0])
     return f"^{chr(code ^ 64)}" if code < 128 else f"\\u{code:04x}"
@@ -59,11 +58,11 @@ def showControl(match: re.Match[str]) -> str:
 
 def printable(text: str) -> str:
     """
-    Make printable in one line what may have come from a peer, or been typed.
+    Make a text of a peer's, or one that was typed, printable in one line.
 
-    @return: the same with control characters, also ends of lines, as C{^[} or
-        C{\\u009b}, and what is not UTF-8 (surrogates, which no log can write) as
-        C{\\xe9} or C{\\ud800}.
+    @return: the text with control characters and ends of lines as C{^[} or C{\\u009b},
+        and what is not UTF-8 as C{\\xe9} or C{\\ud800}.  (Python has surrogates for it,
+        which no log can write.)
     """
     encoded = _LONE.sub(showControl, text).encode("utf-8", "surrogateescape")
     return _CONTROL.sub(showControl, encoded.decode("utf-8", "backslashreplace"))
@@ -71,8 +70,9 @@ def printable(text: str) -> str:
 
 def brief(text: str, most: int = 500) -> str:
     """
-    @return: what somebody is to read, L{printable}; of more characters than so many,
-        the beginning and the end.
+    @param most: how many characters it may have.
+
+    @return: the text made L{printable}; of a longer one the beginning and the end.
     """
     text = printable(text)
     half = (most - len(" ... ")) // 2
@@ -81,7 +81,7 @@ def brief(text: str, most: int = 500) -> str:
 
 def peerName(address: IAddress | None) -> str:
     """
-    Name a peer, or where somebody listens, for the log.
+    Name the address of a peer, or of a server, for the log.
 
     @return: C{HOST:PORT}, with brackets around an IPv6 host, or the path of a UNIX
         socket.

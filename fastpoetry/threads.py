@@ -1,7 +1,8 @@
 """
-Threads for what may hang: a name that is looked up, a file on a disk that is gone.
+Threads for calls that may hang, such as the lookup of a name, or a file on a disk that
+has failed.
 
-The end of a process waits for the threads of its reactor.  For these nobody waits.
+When a process ends it waits for the threads of its reactor, but not for these.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ def callInThread(
     """
     Call a function in a daemon thread of its own.
 
-    @param reactor: where whoever asks gets the result.
+    @param reactor: in whose thread the L{Deferred} fires.
 
-    @return: a L{Deferred} of what the function gives.  When it is cancelled, that is
-        dropped.
+    @return: a L{Deferred} of what the function returns or raises.  To cancel it drops
+        that, but the function goes on.
 
-    @raise RuntimeError: when the system has no room for another thread.
+    @raise RuntimeError: when the system allows no other thread.
     """
     waiting: Deferred[_T] = Deferred()
 

@@ -1,27 +1,27 @@
 """
-The descriptors that fetches at once need.
+How many fetches there are file descriptors for.
 """
 
 from __future__ import annotations
 
 import resource
 
-# How many a fetch takes: its connection, and another while a second address of the
-# host is tried.
+# Descriptors of a fetch: its connection, and another while a second address of the host
+# is tried.
 PER_JOB = 2
 
-# How many the process takes besides: outputs, the reactor, what it has inherited, and
-# names that are looked up.
+# Descriptors of the rest of the process: outputs, the reactor, lookups of names, and
+# what it has inherited.
 RESERVE = 64
 
 
 def affordableJobs(jobs: int) -> int:
     """
-    Raise the limit of descriptors of this process as far as needed and allowed.
+    Raise the descriptor limit of this process as far as is needed and allowed.
 
     @param jobs: how many fetches are wanted at once.
 
-    @return: how many there are descriptors for, at least 1.
+    @return: how many of them there are descriptors for, at least 1.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = RESERVE + PER_JOB * jobs
@@ -30,6 +30,6 @@ def affordableJobs(jobs: int) -> int:
     limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    except (OSError, ValueError):  # some systems have another limit below it
+    except (OSError, ValueError):  # some systems have a lower limit, too
         limit = soft
     return max(1, min(jobs, (limit - RESERVE) // PER_JOB))

@@ -1,6 +1,6 @@
 """
-The commands C{fastpoetry}, C{poetry-proxy} and C{poetry-transform}: each is C{twistd}
-in the foreground, without a pid file, with its plugin named.
+The commands C{fastpoetry}, C{poetry-proxy} and C{poetry-transform}.  Each is C{twistd}
+in the foreground, without a pid file, with its plugin.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from twisted.plugins import fastpoetry_plugin
 
 class CommandOptions(ServerOptions):
     """
-    The options of C{twistd} for a command that is one plugin: what is typed are those
-    of the plugin.
+    The options of C{twistd} for a command that is one plugin, whose options are what is
+    typed.
     """
 
     def __init__(self, maker: Any) -> None:
@@ -32,8 +32,8 @@ class CommandOptions(ServerOptions):
     @property
     def subCommands(self) -> list[Any]:
         """
-        The plugin alone.  Nothing looks for others, so there is no cache of them to
-        be written, which an ordinary user could not.
+        The plugin alone.  To look for others, Twisted would write a cache where an
+        ordinary user may not write.
         """
         maker = self._maker
         self.loadedPlugins = {maker.tapname: maker}
@@ -41,7 +41,7 @@ class CommandOptions(ServerOptions):
 
     def getSynopsis(self) -> str:
         """
-        @return: what is before the name of the plugin.
+        @return: what the help shows before the name of the plugin.
         """
         return "Usage:"
 
@@ -49,7 +49,7 @@ class CommandOptions(ServerOptions):
         """
         Parse options.
 
-        @param options: those of the plugin; by default those that were typed.
+        @param options: those of the plugin; by default what was typed.
         """
         typed = sys.argv[1:] if options is None else options
         if "--_shell-completion" in typed:

@@ -95,7 +95,7 @@ class Options(ListenerOptions, WebOptions):
 
     def postOptions(self) -> None:
         """
-        See that there is a server to fetch from.
+        Check that there is a server to fetch from.
         """
         super().postOptions()
         if self["upstream"] is None:

@@ -75,7 +75,7 @@ class Options(ListenerOptions):
 
     def postOptions(self) -> None:
         """
-        See that there is memory for the longest request.
+        Check that there is memory for the longest request.
         """
         super().postOptions()
         least = EXPANSION * self["max-length"]

@@ -1,6 +1,6 @@
 """
-What C{twistd} was told about its own files, directories and users.  Where that cannot
-be, it ends in a traceback, or as a daemon not at all; so it is looked at beforehand.
+The options of C{twistd} itself about files, directories and users, checked beforehand.
+When one is wrong, C{twistd} would end with a traceback, or leave a daemon that hangs.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from fastpoetry.files import openRegular
 
 def checkServerOptions(options: ServerOptions) -> None:
     """
-    Look at everything that C{twistd} is going to do, without doing it.
+    Check what C{twistd} is going to do, without doing it.
 
-    @param options: its own.
+    @param options: those of C{twistd}.
 
-    @raise usage.UsageError: when something of it would fail; its text is one sentence.
+    @raise usage.UsageError: when something would fail; its text is one sentence.
     """
     isForeground = options["nodaemon"] or options["debug"]
     log, isOtherLog = options["logfile"], options["logger"] or options["syslog"]
@@ -39,7 +39,7 @@ def checkServerOptions(options: ServerOptions) -> None:
     else:
         with _naming("chroot", chroot):
             os.stat(os.path.join(chroot, "."))
-            os.chroot("/")  # where we are
+            os.chroot("/")  # changes nothing, but needs the same privilege
         if not isForeground and not os.path.lexists(f"{chroot}/dev/null"):
             raise usage.UsageError(
                 f"a daemon needs a file dev/null there: --chroot {chroot}"
@@ -47,7 +47,7 @@ def checkServerOptions(options: ServerOptions) -> None:
     if pidfile:
         with _naming("pidfile", pidfile):
             _readPIDFile(pidfile)
-            if chroot is None:  # or it is another directory that it is written in
+            if chroot is None:  # else it is written in another directory
                 _createIn(pidfile, b"%d" % os.getpid())
     if sys.platform == "linux":
         with _naming("gid", options["gid"]):
@@ -59,7 +59,7 @@ def checkServerOptions(options: ServerOptions) -> None:
 @contextmanager
 def _naming(option: str, value: object) -> Iterator[None]:
     """
-    Name the option, and its value, that something fails with.
+    When something fails, name the option and its value.
     """
     try:
         yield
@@ -70,7 +70,7 @@ def _naming(option: str, value: object) -> Iterator[None]:
 
 def _openLog(path: str) -> None:
     """
-    Open a log file as Twisted does, but make none.
+    Open a log file as Twisted does, but do not make one.
     """
     try:
         with open(path, "rb+", 0) as file:
@@ -81,7 +81,7 @@ def _openLog(path: str) -> None:
 
 def _createIn(path: str, content: bytes = b"") -> None:
     """
-    See that a file can be made in the directory of another, and written.
+    Check that a file can be made in the directory of this one, and written.
     """
     with TemporaryFile(dir=os.path.dirname(path) or ".", buffering=0) as file:
         file.write(content)
@@ -89,11 +89,11 @@ def _createIn(path: str, content: bytes = b"") -> None:
 
 def _readPIDFile(path: str) -> None:
     """
-    See that nobody who is no more had our process number: of every pid file with the
-    number of a process that lives, C{twistd} says that a server is running.
+    Check that the file has not the number of this process, left by a server that has
+    died.  C{twistd} takes the number of any living process for a running server.
     """
     with suppress(FileNotFoundError), openRegular(path) as file:
-        # What is no number, twistd refuses in a sentence.
+        # What is not a number, twistd refuses in a sentence.
         content = file.read(100).strip()
         if content.isdigit() and int(content) >= 2**31:
             raise usage.UsageError(
@@ -109,7 +109,7 @@ def _readPIDFile(path: str) -> None:
 
 def _becomeGroup(gid: int | None) -> None:
     """
-    See that this process may have another group.
+    Check that this process may have another group.
     """
     if gid is not None:
         *_, saved = os.getresgid()
@@ -119,8 +119,8 @@ def _becomeGroup(gid: int | None) -> None:
 
 def _becomeUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
     """
-    See that this process may become another user, who is known where his groups are
-    asked for.
+    Check that this process may become another user, and that the user is known where
+    twistd needs to find the user's groups.
     """
     if uid is None:
         return
