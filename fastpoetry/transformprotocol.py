@@ -114,7 +114,10 @@ class TransformProtocol(RequestProtocol):
         self.waitFor(answer)
         arguments = (request,)
         answer.addCallbacks(
-            self._send, self._fail, callbackArgs=arguments, errbackArgs=arguments
+            self._send,
+            self._handleFailure,
+            callbackArgs=arguments,
+            errbackArgs=arguments,
         )
 
     def _send(self, answer: bytes, request: Request) -> None:
@@ -127,7 +130,7 @@ class TransformProtocol(RequestProtocol):
         self.share.resize(len(answer) if len(answer) > EXPANSION * SHORT else 0)
         self.deliver(answer)
 
-    def _fail(self, failure: Failure, request: Request) -> None:
+    def _handleFailure(self, failure: Failure, request: Request) -> None:
         if self.state is State.CLOSED:
             return  # the client has left
         if failure.check(Refusal):

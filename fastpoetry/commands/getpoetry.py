@@ -51,8 +51,8 @@ class GetPoetry:
         self._options = options
         self._stdout = stdout
         self._terminal = Terminal(stderr, total, options.quiet or isDumb, reactor)
-        self._wanted = min(options.jobs, total)
-        self._jobs = DeferredSemaphore(affordableJobs(self._wanted))
+        self._wantedJobs = min(options.jobs, total)
+        self._jobs = DeferredSemaphore(affordableJobs(self._wantedJobs))
         self._writing = DeferredLock()
 
     async def run(self) -> int:
@@ -63,9 +63,9 @@ class GetPoetry:
 
         @raise OSError: when a poem cannot be printed.
         """
-        if self._jobs.limit < self._wanted:
+        if self._jobs.limit < self._wantedJobs:
             self._terminal.say(
-                f"{self._jobs.limit} poems at once instead of {self._wanted}: "
+                f"{self._jobs.limit} poems at once instead of {self._wantedJobs}: "
                 "no descriptors for more (ulimit -Hn)"
             )
         self._terminal.show()

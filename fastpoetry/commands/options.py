@@ -73,7 +73,7 @@ class ListenerOptions(SubcommandOptions, ReaderOptions):
             "grace",
             None,
             30.0,
-            "When stopping, let readers in flight finish for so many seconds.",
+            "When stopping, wait so many seconds for readers in flight.",
             asUsageError("grace", seconds),
         ],
     ]

@@ -33,8 +33,8 @@ class ReaderOptions(usage.Options):
             "rate",
             None,
             None,
-            "How many readers of such a network may come in how many seconds, as "
-            "20/60. [default: any number]",
+            "How many readers of such a network may connect in how many seconds, such "
+            "as 20/60. [default: any number]",
             asUsageError("rate", rate),
         ],
     ]
@@ -59,20 +59,21 @@ class ReaderOptions(usage.Options):
 
     def opt_proxy_protocol(self, net: str) -> None:
         """
-        Have proxies, in this network, tell the address of each reader, by the PROXY
-        protocol; nobody else is served. May be repeated.
+        Serve only proxies in this network, which tell the address of each reader by
+        the PROXY protocol. May be repeated.
         """
         self["proxy-protocol"].append(asUsageError("proxy-protocol", network)(net))
 
     def opt_allow(self, net: str) -> None:
         """
-        Let this network read, and nobody else. May be repeated.
+        Let only this network read. May be repeated.
         """
         self._addRule("allow", net, True)
 
     def opt_deny(self, net: str) -> None:
         """
-        Do not let this network read; of several the smallest counts. May be repeated.
+        Do not let this network read; of several networks the smallest counts. May be
+        repeated.
         """
         self._addRule("deny", net, False)
 

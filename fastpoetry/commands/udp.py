@@ -36,8 +36,9 @@ class UDPOptions(usage.Options):
 
     def opt_udp(self, address: str) -> None:
         """
-        [HOST:]PORT that answers datagrams, too, each with the poem or its first lines,
-        in at most three times its length; HOST is localhost by default.
+        [HOST:]PORT where datagrams are answered as well, with the poem or its first
+        lines, at most three times as long as the datagram; HOST is localhost by
+        default.
         """
         # Loaded only for those who ask for it.
         from fastpoetry.address import parseAddress
@@ -52,8 +53,8 @@ class UDPOptions(usage.Options):
 
     def opt_udp_trust(self, net: str) -> None:
         """
-        A network that is answered with up to 512 bytes, however short its datagrams
-        are. [default: 127.0.0.0/8 and ::1]
+        A network that gets answers of up to 512 bytes, however short its datagrams are.
+        [default: 127.0.0.0/8 and ::1]
         """
         self["udp-trust"].append(asUsageError("udp-trust", network)(net))
 
