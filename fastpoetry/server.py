@@ -22,18 +22,13 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.connection import kernel
 from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.error import ListenError
-from fastpoetry.interfaces import (
-    Figure,
-    IAbortable,
-    IHasFigures,
-    IHasReaders,
-    IReloadable,
-)
+from fastpoetry.interfaces import IAbortable, IHasFigures, IHasReaders, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.listening.endpoint import openPort, parseEndpoint
 from fastpoetry.text import explain, peerName, printable
 
 if TYPE_CHECKING:
+    from fastpoetry.endpoints.certificate import Certificate
     from fastpoetry.listening.access import Access
     from fastpoetry.listening.nets import Network
 
@@ -41,17 +36,15 @@ if TYPE_CHECKING:
 @implementer(IAbortable, IHasFigures, IHasReaders, IReloadable)
 class PoetryServer(Service):
     """
-    Listens on one endpoint.  When it stops, it first lets the readers in flight have
-    the rest of their poems.
+    Listens on one endpoint.  A stop lets readers in flight have their poems first.
 
     @ivar port: the listening port, while there is one.
     """
 
     _log = Logger()
-
     port: IListeningPort | None = None
     _acceptor: Acceptor | None = None
-    _certificate: Any = None  # of an ssl: endpoint
+    _certificate: Certificate | None = None  # of an ssl: endpoint
 
     def __init__(
         self,
@@ -71,8 +64,7 @@ class PoetryServer(Service):
         @param factory: serves the readers.
 
         @param maxConnections: how many readers are served at once; by default, and at
-            the most, as many as the process has descriptors for, shared evenly among
-            its servers.
+            the most, this server's even share of the descriptors of the process.
 
         @param grace: how many seconds a stop waits for readers in flight.
 
@@ -108,9 +100,7 @@ class PoetryServer(Service):
 
     def startService(self) -> None:
         """
-        Listen, unless L{privilegedStartService} did.
-
-        @raise ListenError: when it is impossible.
+        Listen, unless L{privilegedStartService} did; it raises the same.
         """
         if self.port is None:
             self._listen(self._makeEndpoint())
@@ -125,12 +115,29 @@ class PoetryServer(Service):
         return parseEndpoint(self.reactor, self.description, self.reusePort)
 
     def _listen(self, endpoint: Any) -> None:
+        # Open the port, and have an acceptor take its place.
+        acceptor = None
         try:
             self.port = port = openPort(endpoint, self.factory)
-            self._acceptor = self._accept(port)
+            if kernel.TELLS and isinstance(port, Port):
+                acceptor = Acceptor(port, self.maxConnections, self.reactor)
+            if self.proxies or self.access is not None:
+                from fastpoetry.listening.filters import addFilters
+
+                self.access = addFilters(acceptor, self.access, self.proxies)
+            if acceptor is not None:
+                acceptor.start()
         except (ListenError, OSError) as error:  # such as too few descriptors
             self._closePort()
             raise ListenError(f"{explain(error)}: {self.description}") from error
+        if not kernel.TELLS:
+            self._log.warn(
+                "this system has no epoll or no TCP_INFO: on {description} there is no "
+                "limit, a stop cuts who is in flight, and a poem that is cut may end "
+                "as if it were whole",
+                description=printable(self.description),
+            )
+        self._acceptor = acceptor
         self._certificate = getattr(endpoint, "certificate", None)
         source = getattr(self.factory, "source", None)
         title = getattr(self.factory, "title", "") or getattr(source, "path", "")
@@ -143,40 +150,13 @@ class PoetryServer(Service):
         if self._certificate is not None:
             self._certificate.start(self.reactor)
 
-    def _accept(self, port: IListeningPort) -> Acceptor | None:
-        # Have an acceptor take the place of the port, if this system has all it takes.
-        isFiltered = bool(self.proxies) or self.access is not None
-        if kernel.TELLS and isinstance(port, Port):
-            acceptor = Acceptor(port, self.maxConnections, self.reactor)
-            if isFiltered:
-                from fastpoetry.listening.filters import addFilters
-
-                self.access = addFilters(
-                    acceptor, port.factory, self.access, self.proxies, self.reactor
-                )
-            acceptor.start()
-            return acceptor
-        if isFiltered:
-            raise ListenError("Nobody can be refused here")
-        if not kernel.TELLS:
-            self._log.warn(
-                "this system has no epoll or no TCP_INFO: on {description} there is no "
-                "limit, a stop cuts who is in flight, and a poem that is cut may end "
-                "as if it were whole",
-                description=printable(self.description),
-            )
-        return None
-
     def reload(self) -> Deferred[None] | None:
         """
         Read the certificate again, if there is one.
 
         @see: L{IReloadable.reload}
         """
-        if self._certificate is None:
-            return None
-        reloading: Deferred[None] = self._certificate.reload()
-        return reloading
+        return None if self._certificate is None else self._certificate.reload()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -215,9 +195,8 @@ class PoetryServer(Service):
 
     def abort(self) -> None:
         """
-        Reset every connection, so that nobody takes half a poem for a whole one.  When
-        there was no stop, since the process has failed to start, also remove a UNIX
-        socket that was made here.
+        Reset every connection, so that nobody takes half a poem for a whole one.  If
+        the process has failed to start, also remove a UNIX socket that was made here.
         """
         if self._acceptor is not None:
             self._checkAll()  # readers that have all of it are not cut
@@ -226,34 +205,26 @@ class PoetryServer(Service):
             self._closePort()
 
     def _closePort(self) -> None:
-        # At once: when a start has failed, the reactor has no other turn.
+        # At once: after a start that failed the reactor has no other turn.
         port, self.port = self.port, None
         if isinstance(port, Port):
             port.connectionLost(Failure(ConnectionDone()))
 
     @property
     def readers(self) -> int:
-        """
-        How many readers there are now.
-        """
+        """How many readers there are now."""
         return 0 if self._acceptor is None else len(self._acceptor.connections)
 
     def hasReader(
         self, source: object, here: IAddress | None, there: IAddress | None
     ) -> bool:
-        """
-        @see: L{IHasReaders.hasReader}
-        """
+        """@see: L{IHasReaders.hasReader}"""
         isServed = getattr(self.factory, "source", None) is source
-        acceptor = self._acceptor
-        return (
-            isServed and acceptor is not None and acceptor.connections.has(here, there)
-        )
+        acceptor = self._acceptor if isServed else None
+        return acceptor is not None and acceptor.connections.has(here, there)
 
     def checkReaders(self) -> None:
-        """
-        @see: L{IHasReaders.checkReaders}
-        """
+        """@see: L{IHasReaders.checkReaders}"""
         if self.port is None:
             return
         if isinstance(self.factory, DeliveryFactory):
@@ -266,10 +237,8 @@ class PoetryServer(Service):
         if isinstance(self.factory, DeliveryFactory):
             self.factory.checkAll()
 
-    def figures(self) -> Iterator[Figure]:
-        """
-        @see: L{IHasFigures.figures}
-        """
+    def figures(self) -> Iterator[Any]:
+        """@see: L{IHasFigures.figures}"""
         labels = {"listener": self.description}
         yield "fastpoetry_readers", labels, self.readers
         if self._acceptor is not None:

@@ -67,10 +67,10 @@ class Connections:
         @return: whether a connection of TCP is open between these two ends.
         """
         ends = hostAndPort(peer), hostAndPort(host)
-        return None not in ends and any(
-            (hostAndPort(one.getPeer()), hostAndPort(one.getHost())) == ends
-            for one in self
+        known = (
+            (hostAndPort(one.getPeer()), hostAndPort(one.getHost())) for one in self
         )
+        return None not in ends and ends in known
 
     def begin(self, transport: Transport) -> None:
         """
@@ -120,16 +120,13 @@ class Connections:
             transport.leave()
 
     def tellWatchers(self) -> None:
-        """
-        Call the watchers: a connection is lost, and its protocol knows.
-        """
+        """Call the watchers: a connection is lost, and its protocol knows."""
         for watcher in tuple(self.watchers):
             watcher()
 
     def whenNone(self) -> Deferred[None]:
         """
-        @return: a L{Deferred} that fires as soon as no connection is open.  It can be
-            cancelled.
+        @return: a L{Deferred} that fires when none is open.  It may be cancelled.
         """
 
         def check() -> None:
@@ -222,8 +219,7 @@ class Connections:
         for fd, events in self._epoll.poll(0, len(self._open) or 1):
             transport = self._open.get(fd)
             if transport is None or not transport.waits:
-                # It was lost during another's turn; perhaps a new connection has its
-                # number.
+                # Lost during another's turn; perhaps a new one has its number.
                 continue
             transport.hasTurn = True
             why: Any = None
@@ -249,8 +245,6 @@ class Connections:
         return "connections"
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor has stopped: all connections are lost.
-        """
+        """The reactor has stopped: all connections are lost."""
         for transport in self:
             self._lose(transport, CONNECTION_LOST, False)

@@ -9,16 +9,13 @@ each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
-
-if TYPE_CHECKING:
-    from fastpoetry.doors.site import Site
 
 # Bytes that the body of a request may have: enough to ask for a poem by XML-RPC.
 MAX_BODY = 16 * 1024
@@ -44,7 +41,7 @@ class Channel(http.HTTPChannel):
     @ivar isQuiet: whether the log says nothing of it: a health check of a proxy.
     """
 
-    factory: Site
+    factory: Any  # a Site
     transport: Any
     maxHeaders = 100
     totalHeadersSize = 8 * 1024

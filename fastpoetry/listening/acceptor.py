@@ -42,10 +42,8 @@ MANY = 100
 
 # Numbers, since it takes a third of a microsecond to make a member of an enumeration.
 _STREAM, _UNIX = int(socket.SOCK_STREAM), int(socket.AF_UNIX)
-_INET6, _NUMERIC = (
-    int(socket.AF_INET6),
-    int(socket.NI_NUMERICHOST | socket.NI_NUMERICSERV),
-)
+_INET6 = int(socket.AF_INET6)
+_NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 # All acceptors of this process.  They share its descriptors.
 ACCEPTORS: set[Acceptor] = set()
@@ -55,8 +53,8 @@ ACCEPTORS: set[Acceptor] = set()
 class Acceptor:
     """
     Takes the place of a listening port in the reactor, and accepts no more readers than
-    there is room for.  The others wait in the kernel's queue, and none is turned away.
-    (When descriptors run out, a port of Twisted's accepts connections and closes them.)
+    there is room for.  The others wait in the kernel's queue.  (A port of Twisted's
+    closes what it has accepted when descriptors run out.)
 
     @ivar connections: those that are open.
 
@@ -94,12 +92,13 @@ class Acceptor:
         """
         self._port = port
         self._maxConnections = maxConnections
-        self._reactor = reactor
+        self.reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
         self._isIP = self._family != _UNIX
         self._transport = Transport if self._isIP else port.transport
-        self.buildProtocol: Callable[[IAddress], Any] = port.factory.buildProtocol
+        self.factory: Any = port.factory
+        self.buildProtocol: Callable[[IAddress], Any] = self.factory.buildProtocol
         self.connections = Connections(reactor)
 
     def start(self) -> None:
@@ -122,8 +121,8 @@ class Acceptor:
 
     def stop(self) -> None:
         """
-        Accept those that wait already, as far as there is room, and nobody after them.
-        (Closing the port would reset them.)
+        Accept those that wait already, as far as there is room, and no others: closing
+        the port would reset them.
         """
         self._endPause()
         self.connections.doRead()
@@ -135,7 +134,7 @@ class Acceptor:
             self.doRead()
         self._endPause()
         self.connections.watchers.pop(self.resume, None)
-        self._reactor.removeReader(self)
+        self.reactor.removeReader(self)
         self.connections.close()
         self._acceptors.remove(self)
         divideDescriptors(self._acceptors)
@@ -157,19 +156,19 @@ class Acceptor:
         if self._pause is None and self._room() > 0:
             self.connections.watchers.pop(self.resume, None)
             try:
-                self._reactor.addReader(self)
+                self.reactor.addReader(self)
             except OSError as error:
                 self._startPause(error)
 
     def _startPause(self, error: OSError) -> None:
         # The readers wait; without a pause the reactor would spin.
         self._log.error("cannot accept: {reason}", reason=error.strerror)
-        self._reactor.removeReader(self)
-        self._pause = self._reactor.callLater(PAUSE, self._handlePause)
+        self.reactor.removeReader(self)
+        self._pause = self.reactor.callLater(PAUSE, self._handlePause)
 
     def _handlePause(self) -> None:
         self._pause = None
-        # The share may be smaller by now, so that there is no room.
+        # By now the share may be smaller, and no room.
         self.connections.watchers[self.resume] = None
         self.resume()
 
@@ -182,8 +181,7 @@ class Acceptor:
         """
         Accept as many readers as there is room for.
         """
-        # _accept is what accept() calls; what that adds, two enumerations and a larger
-        # socket object, is a tenth of the cost of a poem.
+        # What accept() adds to _accept is a tenth of the cost of a poem.
         accept = self._port.socket._accept
         room = before = self._room()
         lost: OSError | None = None
@@ -206,11 +204,11 @@ class Acceptor:
         except OSError as error:
             self._startPause(error)
         if self._room() <= 0:
-            self._reactor.removeReader(self)
+            self.reactor.removeReader(self)
             self.connections.watchers[self.resume] = None
         if len(self.connections) >= MANY and self._isIP:
             readers = sum(len(one.connections) for one in self._acceptors)
-            self.memory.check(self._reactor.seconds(), readers)
+            self.memory.check(self.reactor.seconds(), readers)
 
     def _begin(self, fd: int, address: Any) -> None:
         # Make the socket, protocol and transport of a reader, and give it a first turn.
@@ -248,7 +246,5 @@ class Acceptor:
         return str(self._port.logPrefix())
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor found the descriptor broken, or has stopped.
-        """
+        """The reactor found the descriptor broken, or has stopped."""
         self._port.connectionLost(reason)

@@ -51,7 +51,7 @@ def parseEndpoint(
     """
     opener = _Opener(reactor, reusePort)
     try:
-        return _parse(opener, description)
+        return _parse(opener, description)  # type: ignore[no-any-return]
     except FastPoetryError as error:
         raise ListenError(f"{error}: {description}") from error
     except ValueError as error:
@@ -78,7 +78,7 @@ def openPort(
     return port
 
 
-def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
+def _parse(opener: _Opener, description: str) -> Any:
     if not isinstance(description, str):
         raise ValueError("it is no text")
     # Before it is asked whether this Twisted has such a kind.
@@ -104,20 +104,15 @@ def _parse(opener: _Opener, description: str) -> IStreamServerEndpoint:
         # Twisted would look for a plugin, and keep what it has found in a file beside
         # its own, where an ordinary user cannot write.
         kind, options = "tcp", {"interface": "::", **options}
-    return _make(opener, describe(kind, options))
+    return endpoints.serverFromString(opener, describe(kind, options))
 
 
-def _parsePlugin(opener: _Opener, kind: str, description: str) -> IStreamServerEndpoint:
+def _parsePlugin(opener: _Opener, kind: str, description: str) -> Any:
     try:
-        return _make(opener, description)
+        return endpoints.serverFromString(opener, description)
     # Each plugin has errors of its own.
     except Exception as error:
         raise ValueError(f"not what {kind}: takes") from error
-
-
-def _make(opener: _Opener, description: str) -> IStreamServerEndpoint:
-    endpoint: IStreamServerEndpoint = endpoints.serverFromString(opener, description)
-    return endpoint
 
 
 class _Opener:

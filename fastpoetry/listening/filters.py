@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from ipaddress import ip_network
-from typing import Any
 
 from fastpoetry.error import ListenError
 from fastpoetry.listening.acceptor import Acceptor
@@ -16,16 +15,14 @@ from fastpoetry.listening.proxyheader import HeaderFactory
 
 
 def addFilters(
-    acceptor: Acceptor,
-    factory: Any,
+    acceptor: Acceptor | None,
     access: Access | None,
     proxies: Collection[str | Network],
-    reactor: Any,
 ) -> Access:
     """
     Have an acceptor refuse readers.
 
-    @param factory: serves the readers.
+    @param acceptor: L{None} where there is none, so that nobody can be refused.
 
     @param access: who may read; by default everybody.
 
@@ -33,9 +30,11 @@ def addFilters(
 
     @return: who may read.
 
-    @raise ListenError: when that are no networks.
+    @raise ListenError: when the proxies are no networks, or without an acceptor.
     """
-    access = access or Access(reactor=reactor)
+    if acceptor is None:
+        raise ListenError("Nobody can be refused here")
+    access = access or Access(reactor=acceptor.reactor)
     if not proxies:
         acceptor.admit = access.admit
         return access
@@ -43,6 +42,6 @@ def addFilters(
         networks = [ip_network(one) for one in proxies]
     except ValueError as error:
         raise ListenError(f"proxies has no networks: {error}") from error
-    headers = HeaderFactory(factory, networks, access, reactor)
+    headers = HeaderFactory(acceptor.factory, networks, access, acceptor.reactor)
     acceptor.buildProtocol = headers.buildProtocol
     return access
