@@ -102,6 +102,7 @@ setup(
         "fastpoetry.commands",
         "fastpoetry.connection",
         "fastpoetry.doors",
+        "fastpoetry.endpoints",
         "fastpoetry.listening",
         "twisted.plugins",
     ],

@@ -115,7 +115,7 @@ class PoetryServer(Service):
         return parseEndpoint(self.reactor, self.description, self.reusePort)
 
     def _listen(self, endpoint: Any) -> None:
-        # Open the port, and have an acceptor take its place.
+        # Open the port, and let an acceptor take its place.
         acceptor = None
         try:
             self.port = port = openPort(endpoint, self.factory)

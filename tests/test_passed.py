@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry.endpoints import passed
 from fastpoetry.endpoints.passed import namesOfPassed
-from fastpoetry.endpoints.unixsocket import UNIXPort
+from fastpoetry.endpoints.unixsocket import UNIXPort, UNIXTransport
 from fastpoetry.error import ListenError
 from fastpoetry.listening.endpoint import parseEndpoint
 from tests.support import ListeningReactor, socketPath
@@ -255,6 +255,7 @@ class PassedTests(SynchronousTestCase):
         What was passed has one descriptor afterwards, the port's.
         """
         _reservedFD.reserve()  # one for the process, as any port does
+        UNIXTransport.makeProof()  # one for the process, too
         for listener in (self.listenOnIP(), self.listenOnUNIX()):
             passed.TAKEN.clear()
             self.passOn("a", "b", given=listener)

@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionAborted
 from twisted.logger import capturedLogs, formatEvent
 
 from fastpoetry.connection.state import State
-from fastpoetry.endpoints.tlstransport import MAX_BARREN, RECORD
+from fastpoetry.endpoints.tlstransport import MAX_WITHOUT_DATA, RECORD
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, writeAnd
 from tests.tlspeer import (
@@ -327,7 +327,7 @@ class FloodTests(TLSTests):
     """
 
     def flood(
-        self, isAsked: bool, says: bytes = b"", count: int = MAX_BARREN // 20
+        self, isAsked: bool, says: bytes = b"", count: int = MAX_WITHOUT_DATA // 20
     ) -> tuple[TLSWire, Listener]:
         """
         Send changes of keys until the server has enough, or so many.
@@ -358,8 +358,8 @@ class FloodTests(TLSTests):
         wire, protocol = self.flood(isAsked=False)
         self.assertEqual(protocol.events, ["made", ConnectionAborted])
         self.assertEqual(wire.socket.seen, "reset")
-        self.assertLess(MAX_BARREN, self.sent + EXTRA)  # and its handshake
-        self.assertLess(self.sent, MAX_BARREN + 80)
+        self.assertLess(MAX_WITHOUT_DATA, self.sent + EXTRA)  # and its handshake
+        self.assertLess(self.sent, MAX_WITHOUT_DATA + 80)
 
     def test_content(self) -> None:
         """
@@ -378,7 +378,7 @@ class FloodTests(TLSTests):
             wire, protocol = self.flood(isAsked=True, says=says)
             self.assertEqual(protocol.events[-1], ConnectionAborted)
             self.assertEqual(wire.socket.seen, "reset")
-            self.assertLess(wire.waiting, MAX_BARREN + EXTRA)
+            self.assertLess(wire.waiting, MAX_WITHOUT_DATA + EXTRA)
 
     def test_slow(self) -> None:
         """

@@ -28,15 +28,15 @@ from fastpoetry.text import explain, printable
 
 DAY = 24 * 60 * 60
 
-# From so many days before the end of a certificate on, the log warns each day.
+# The log warns each day from so many days before the end of a certificate on.
 WARNING = 14
 
 
 def noProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
     """
-    Choose none of the protocols that a client offers, since poems have none, and go on
-    (ALPN, U{RFC 7301<https://www.rfc-editor.org/rfc/rfc7301>}).  What Twisted answers
-    by itself ends the handshake.
+    Choose none of the protocols that a client offers, and go on with the handshake
+    (ALPN, U{RFC 7301<https://www.rfc-editor.org/rfc/rfc7301>}).  Twisted's own answer
+    would end it.
     """
     return SSL.NO_OVERLAPPING_PROTOCOLS
 
@@ -44,7 +44,7 @@ def noProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificate:
     """
-    A certificate and its key, which can be read anew.
+    A certificate and its key, which can be read again.
     """
 
     _log = Logger()
@@ -63,9 +63,9 @@ class Certificate:
         """
         @param keyFile: the key; all files are of PEM.
 
-        @param file: the certificate, and those between it and the root if there are.
+        @param file: the certificate, followed by any between it and the root.
 
-        @param extraFile: more of those.
+        @param extraFile: more certificates between it and the root.
 
         @param dhFile: parameters for Diffie-Hellman, which few clients need.
 
@@ -89,9 +89,9 @@ class Certificate:
 
     def start(self, reactor: Any) -> None:
         """
-        Have the log say when the certificate ends, and warn in time.
+        Log when the certificate ends, and warn in time.
 
-        @param reactor: the clock, and where a reload in a thread ends.
+        @param reactor: the clock, and the reactor that threads of a reload call.
         """
         self._tell()
         self._daily.clock = self._reactor = reactor
@@ -99,7 +99,7 @@ class Certificate:
 
     def stop(self) -> None:
         """
-        Warn no more, and drop what a reload finds from now on.
+        Stop warning, and drop what a reload that is under way will find.
         """
         if self._reading is not None:
             self._reading.cancel()
@@ -108,7 +108,7 @@ class Certificate:
 
     def reload(self) -> Deferred[None]:
         """
-        Read the files anew.  Connections that there are keep what they have.
+        Read the files again.  Open connections keep what they have.
 
         @see: L{fastpoetry.interfaces.IReloadable.reload}
         """
@@ -146,6 +146,7 @@ class Certificate:
             )
 
     def _read(self) -> tuple[SSL.Context, float]:
+        # Read all files, check that they belong together, and find the end.
         context = CertificateOptions().getContext()
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_alpn_select_callback(noProtocol)
@@ -181,7 +182,7 @@ class Certificate:
 
 
 def _rehearse(context: SSL.Context) -> None:
-    # Of keys that are too short between it and the root, nothing else tells.
+    # Do a handshake: only that finds certificates after the first with too short a key.
     client = SSL.Connection(SSL.Context(SSL.TLS_METHOD))
     client.set_connect_state()
     with suppress(SSL.WantReadError):
@@ -213,7 +214,7 @@ def _parseKey(data: bytes) -> crypto.PKey:
         key: Any = load_pem_private_key(data, None)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("No private key in") from error
-    except TypeError as error:  # there is nobody to ask for the passphrase
+    except TypeError as error:  # a daemon cannot ask for the passphrase
         raise ValueError("The private key is encrypted") from error
     try:
         return crypto.PKey.from_cryptography_key(key)

@@ -1,7 +1,7 @@
 """
-Sockets that were passed when the process was started: by systemd, or whoever does as
-U{sd_listen_fds(3)
-<https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html>} says.
+Sockets that were passed to this process when it was started, by systemd or another
+program that follows U{sd_listen_fds(3)
+<https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html>}.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fastpoetry.description import isWhole
 from fastpoetry.endpoints.unixsocket import UNIXPort, UNIXTransport
 from fastpoetry.error import ListenError
 
-# The first that is passed; the others follow.
+# The number of the first passed descriptor; the others follow.
 FIRST = 3
 
 # No process has as many descriptors.
 MAX_PASSED = 10**6
 
-# What may be passed for each domain that is asked for: both families of IP, since
-# systemd makes one socket of IPv6 for both.
+# The families that a socket may have for each domain that is asked for.  systemd makes
+# one socket of IPv6 for both families of IP.
 FAMILIES = {
     "INET": {socket.AF_INET, socket.AF_INET6},
     "INET6": {socket.AF_INET, socket.AF_INET6},
@@ -41,12 +41,12 @@ FAMILIES = {
 
 def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
     """
-    @param environment: that of the process, as it was started.
+    @param environment: the environment that the process was started with.
 
-    @param pid: its number.
+    @param pid: the number of the process.
 
-    @return: the names of the descriptors that were passed, C{unknown} where they have
-        none, beginning with that of L{FIRST}.
+    @return: the names of the passed descriptors, from that of L{FIRST} on; C{unknown}
+        for those without a name.
     """
     text = environment.get("LISTEN_FDS", "")
     if environment.get("LISTEN_PID") != str(pid) or not isWhole(text, 0, MAX_PASSED):
@@ -58,7 +58,7 @@ def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # As it was at the start: Twisted takes from os.environ what systemd has put there.
+    # As it was at the start: Twisted removes what systemd has put into os.environ.
     try:
         with open("/proc/self/environ", "rb") as file:
             pairs = (
@@ -69,11 +69,11 @@ def _environment() -> dict[str, str]:
         return dict(os.environ)
 
 
-# Asked for when this is imported: as a daemon the process gets another number.
+# Found out when this is imported: later, as a daemon, the process has another number.
 PASSED = namesOfPassed(_environment(), os.getpid())
 
-# Those that are listened on.  They have other numbers then; somebody else may have got
-# theirs.
+# Numbers of those that are listened on already.  The port works on a copy, so something
+# else may have got the number since.
 TAKEN: set[int] = set()
 
 
@@ -93,14 +93,14 @@ class PassedEndpoint:
         """
         @param reactor: what it listens with.
 
-        @param domain: C{INET}, C{INET6} or C{UNIX}: what the socket has to be; of the
-            first two, either will do for the other.
+        @param domain: what the socket has to be: C{INET} or C{INET6}, which mean the
+            same, or C{UNIX}; by default any.
 
-        @param index: which of them, by its number from 0 on.
+        @param index: which of the passed sockets, counted from 0; or
 
-        @param name: or which, by its name.
+        @param name: which, by its name.
 
-        @raise ListenError: when it is none that can be listened on.
+        @raise ListenError: when there is no such socket, or it does not listen.
         """
         if domain not in FAMILIES:
             raise ListenError("The domain is none of INET, INET6 and UNIX")
@@ -118,6 +118,7 @@ class PassedEndpoint:
         self._check(domain)
 
     def _check(self, domain: str) -> None:
+        # Ask the socket what it is.
         with self._open() as listener:
             isListening = False
             with suppress(OSError):
@@ -132,7 +133,7 @@ class PassedEndpoint:
                 raise ListenError(f"The socket that was passed is one of {family}")
 
     def _open(self) -> socket.socket:
-        # A copy, of which the kernel says what it is.
+        # Make a copy of the descriptor.
         if self._fd in TAKEN:
             raise ListenError("The socket that was passed is listened on already")
         try:
@@ -152,6 +153,7 @@ class PassedEndpoint:
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        # Make a port of the socket, and close the descriptor that was passed.
         if self._isUNIX:
             UNIXTransport.makeProof()
         listener = self._open()

@@ -24,7 +24,7 @@ class TLSEndpoint:
     """
     Listens for TLS.
 
-    @ivar certificate: what it is served with.
+    @ivar certificate: the certificate that the server shows.
     """
 
     def __init__(
@@ -40,6 +40,9 @@ class TLSEndpoint:
     ) -> None:
         """
         @param reactor: what it listens with.
+
+        @param privateKey: the file of the key; the other files are as in
+            L{Certificate}.
 
         @param certKey: by default the file of the key has the certificate, too.
 

@@ -1,10 +1,10 @@
 """
-TLS as a delivery wants it: a protocol begins when the handshake is done, all that it
-wrote comes before C{close_notify}, and half a close is what it is on TCP
+TLS as a delivery needs it: a protocol begins when the handshake is done, all that it
+wrote comes before C{close_notify}, and a half-close means the same as on TCP
 (U{RFC 8446, 6.1<https://www.rfc-editor.org/rfc/rfc8446#section-6.1>}).
 
-Of what Twisted does not document this leans on C{_tlsConnection}, C{_handshakeDone} and
-C{_reason}; F{tests/test_tls.py} holds each.
+It leans on these parts of Twisted that are not documented: C{_tlsConnection},
+C{_handshakeDone} and C{_reason}; F{tests/test_tls.py} holds each.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from zope.interface import implementer
 from fastpoetry.endpoints.tlswriter import RECORD, TLSWriter
 from fastpoetry.text import explain, peerName
 
-# How many bytes a peer may send in a row that hold nothing for the protocol.
-MAX_BARREN = 2**16
+# Bytes that a peer may send in a row without any data for the protocol.
+MAX_WITHOUT_DATA = 2**16
 
 
 @implementer(ISSLTransport, IPushProducer, IHalfCloseableProtocol)
@@ -37,9 +37,9 @@ class TLSTransport(TLSWriter):
     """
     A TLS connection over a TCP transport.
 
-    @ivar isQuiet: whether it is not to be in the log.
+    @ivar isQuiet: whether nothing is logged of it.
 
-    @ivar why: why there is no TLS, or no more of it, in words for the log.
+    @ivar why: why the handshake or the connection failed, in words for the log.
     """
 
     why = ""
@@ -49,21 +49,23 @@ class TLSTransport(TLSWriter):
     factory: TLSFactory
     wrappedProtocol: Any
     _peerEnded = False
-    _barren = _answered = 0
+    _withoutData = _answered = 0
 
     def makeConnection(self, transport: Any) -> None:
-        # Not that of the base: it makes a set of interfaces for each connection.
+        """@see: L{twisted.internet.interfaces.IProtocol.makeConnection}"""
+        # Instead of the base's, which makes a set of interfaces for each connection.
         Protocol.makeConnection(self, transport)
-        transport.bufferSize = 2 * RECORD  # nobody's records hold the others up
+        transport.bufferSize = 2 * RECORD  # no peer's records hold up the others
         timeout = self.factory.timeout
-        self._deadline = transport.reactor.callLater(timeout, self._handshakeTimeout)
+        self._deadline = transport.reactor.callLater(timeout, self._handleTimeout)
         self._tlsConnection = self.factory.creator.serverConnectionForTLS(self)
         self._tlsConnection.set_accept_state()
 
     def dataReceived(self, data: bytes) -> None:
+        """@see: L{twisted.internet.interfaces.IProtocol.dataReceived}"""
         if self._peerEnded:
             return
-        self._barren += len(data)
+        self._withoutData += len(data)
         self._tlsConnection.bio_write(data)
         try:
             if not self._handshakeDone:
@@ -73,18 +75,18 @@ class TLSTransport(TLSWriter):
                 self.wrappedProtocol.makeConnection(self)
             while self.connected:
                 received = self._tlsConnection.recv(RECORD)
-                self._barren = 0
+                self._withoutData = 0
                 self.wrappedProtocol.dataReceived(received)
         except WantReadError:
             self._answered += self._flushSendBIO()
-            if max(self._barren, self._answered) > MAX_BARREN:
+            if max(self._withoutData, self._answered) > MAX_WITHOUT_DATA:
                 self._fail("it sends nothing but TLS")
         except ZeroReturnError:
-            self._peerEnds(CONNECTION_DONE)
+            self._handlePeerEnd(CONNECTION_DONE)
         except Error as error:
             self._fail(explain(error))
 
-    def _handshakeTimeout(self) -> None:
+    def _handleTimeout(self) -> None:
         self.why = self.why or f"it takes longer than {self.factory.timeout} seconds"
         self.transport.abortConnection()
 
@@ -96,12 +98,14 @@ class TLSTransport(TLSWriter):
             self._flushSendBIO()  # an alert that says it, too
             self.transport.loseConnection()
 
-    def _peerEnds(self, how: Exception) -> None:
+    def _handlePeerEnd(self, how: Exception) -> None:
+        # Tell the protocol that the peer sends no more, or end a connection that has no
+        # use for that.
         if self._peerEnded:
             return
         self._peerEnded = True
         if not self._handshakeDone:
-            self.transport.abortConnection()  # to the peer, it may be done
+            self.transport.abortConnection()  # for the peer, the handshake may be done
         else:
             self.transport.stopReading()
             if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
@@ -109,7 +113,7 @@ class TLSTransport(TLSWriter):
             else:
                 self._reason = Failure(how)
                 producer = self._producing()
-                if producer is not None:  # nothing else may ever end it
+                if producer is not None:  # it may not end by itself
                     self.transport.unregisterProducer()
                     producer.stopProducing()
                 self.loseConnection()
@@ -118,7 +122,7 @@ class TLSTransport(TLSWriter):
         """
         The peer has ended TCP, be it without C{close_notify}.
         """
-        self._peerEnds(CONNECTION_LOST)
+        self._handlePeerEnd(CONNECTION_LOST)
 
     def writeConnectionLost(self) -> None:
         """
@@ -128,6 +132,7 @@ class TLSTransport(TLSWriter):
             self.wrappedProtocol.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """@see: L{twisted.internet.interfaces.IProtocol.connectionLost}"""
         if self._deadline.active():
             self._deadline.cancel()
         self.connected, self._tlsConnection, self._rest = 0, None, memoryview(b"")
@@ -161,5 +166,6 @@ class TLSFactory(TLSMemoryBIOFactory):
         self.timeout: float = getattr(factory, "timeout", None) or 60.0
 
     def buildProtocol(self, addr: Any) -> Any:
+        """@see: L{twisted.internet.interfaces.IProtocolFactory.buildProtocol}"""
         protocol = self.wrappedFactory.buildProtocol(addr)
         return None if protocol is None else TLSTransport(self, protocol)

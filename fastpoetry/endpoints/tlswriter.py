@@ -1,5 +1,5 @@
 """
-What is said over TLS: records, no more of them at a time than the kernel takes, and
+Sending over TLS: records, no more of them at a time than the kernel takes, and
 C{close_notify} after all of them or not at all.
 """
 
@@ -13,8 +13,9 @@ from twisted.internet.interfaces import IPullProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-# What one record holds (RFC 8446, 5.1).  Of a long write one is encrypted at a time,
-# and so many in one turn as long as the kernel takes all of each.
+# Bytes in one record, which may be up to 16 KiB (RFC 8446, 5.1).  Of a long write one
+# record is encrypted at a time, and up to so many in one turn, as long as the kernel
+# takes all of each.
 RECORD = 8 * 1024
 RECORDS = 16
 
@@ -22,7 +23,7 @@ RECORDS = 16
 @implementer(IPullProducer)
 class _LongWrite:
     """
-    Has more records encrypted when the kernel has taken those before.
+    Encrypts more records when the kernel has taken those before.
     """
 
     def __init__(self, writeMore: Callable[[], None]) -> None:
@@ -48,7 +49,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
     _isAtOnce = False  # whether the transport has nothing to send before it
 
     def _flushSendBIO(self) -> int:
-        # That of the base does not count.
+        # Instead of the base's, which does not count.
         try:
             data = self._tlsConnection.bio_read(4 * RECORD)
         except WantReadError:  # there is nothing
@@ -57,32 +58,33 @@ class TLSWriter(TLSMemoryBIOProtocol):
         taken = self.transport.writeSomeData(data) if self._isAtOnce else 0
         if taken != len(data):
             self._isAtOnce = False
-            # Not write, which keeps what it is given first apart from what follows.
-            # What an error costs is seen when that is tried again.
+            # Not write(), which keeps what it gets first apart from what follows.  An
+            # error shows when this is sent again.
             rest = data[taken:] if isinstance(taken, int) else data
             self.transport.writeSequence([rest])
         return len(data)
 
-    def _say(self, step: Callable[..., int], *arguments: Any) -> Any:
+    def _send(self, step: Callable[..., int], *arguments: Any) -> Any:
         try:
             result = step(*arguments)
-        except Error:  # and nothing may look like an end
+        except Error:  # nothing may look like an end
             self.abortConnection()
             return None
         self._flushSendBIO()
         return result
 
     def _producing(self) -> Any:
-        # The producer of the protocol, if there is one.
+        # The producer that the protocol has registered, if any.
         producer = self.transport.producer
         return None if isinstance(producer, _LongWrite) else producer
 
     def _isOver(self) -> Any:
-        # A producer that there is when the end is asked for may go on.
+        # A producer that is registered when the end is asked for may go on.
         isAsked = self._halfCloses or self.disconnecting
         return not self.connected or (isAsked and self._producing() is None)
 
     def write(self, data: bytes) -> None:
+        """@see: L{twisted.internet.interfaces.ITransport.write}"""
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
         if not data or self._isOver():
@@ -96,8 +98,8 @@ class TLSWriter(TLSMemoryBIOProtocol):
             self._writeRest()
 
     def _writeRecord(self) -> None:
-        # Those of some clients are shorter (RFC 6066, 4).
-        sent = self._say(self._tlsConnection.send, self._rest[:RECORD])
+        # Some clients ask for shorter records (RFC 6066, 4).
+        sent = self._send(self._tlsConnection.send, self._rest[:RECORD])
         if sent is None:
             return
         self._rest = self._rest[sent:]
@@ -107,8 +109,9 @@ class TLSWriter(TLSMemoryBIOProtocol):
             self._end()
 
     def _writeMore(self) -> None:
-        # At first there may be something before it.  The last one is left to the
-        # transport, which asks for more after it, or sends it with the end.
+        # The first time the transport may still have other data to send.  The last
+        # record is left to the transport, which then asks for more, or sends it with
+        # the end.
         isFirst, self._hasBegun = not self._hasBegun, True
         self._isAtOnce, left = not isFirst, RECORDS
         while self._isAtOnce and left > 1 and len(self._rest) > RECORD:
@@ -124,6 +127,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
             self._writeRecord()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """@see: L{twisted.internet.interfaces.IConsumer.registerProducer}"""
         if self._isOver():
             producer.stopProducing()
         else:
@@ -131,24 +135,25 @@ class TLSWriter(TLSMemoryBIOProtocol):
             self.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
+        """@see: L{twisted.internet.interfaces.IConsumer.unregisterProducer}"""
         if self._producing() is not None:
             self.transport.unregisterProducer()
             self._end()
 
     def loseWriteConnection(self) -> None:
-        """
-        @see: L{twisted.internet.interfaces.ITCPTransport.loseWriteConnection}
-        """
+        """@see: L{twisted.internet.interfaces.ITCPTransport.loseWriteConnection}"""
         self._halfCloses = True
         self._end()
 
     def loseConnection(self) -> None:
+        """@see: L{twisted.internet.interfaces.ITransport.loseConnection}"""
         self.disconnecting = True
         self._end()
 
     stopProducing = loseConnection
 
     def abortConnection(self) -> None:
+        """@see: L{twisted.internet.interfaces.ITCPTransport.abortConnection}"""
         self.connected = 0  # it hears and says nothing more
         self.transport.abortConnection()
 
@@ -158,7 +163,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
             return
         if not self._hasEnded:
             self._hasEnded = True
-            if self._say(self._tlsConnection.shutdown) is None:
+            if self._send(self._tlsConnection.shutdown) is None:
                 return
             self.transport.loseWriteConnection()
         if self.disconnecting:

@@ -83,8 +83,8 @@ class UNIXTransport(Transport, unix.Server):
 
 class UNIXPort(unix.Port):
     """
-    A port on a socket that listens already.  Twisted's own changes the mode of its
-    file, and removes it, whoever made it.
+    A port on a socket that listens already.  Twisted's own port changes the mode of the
+    file and removes it, whoever made it.
     """
 
     _log = Logger()
@@ -103,9 +103,9 @@ class UNIXPort(unix.Port):
         isOurs: bool = False,
     ) -> None:
         """
-        @param listener: the socket, which is the port's from now on.
+        @param listener: the socket; the port closes it.
 
-        @param isOurs: whether its file is to be removed when the port is closed.
+        @param isOurs: whether to remove its file when the port is closed.
         """
         name = listener.getsockname()
         super().__init__(name, factory, reactor=reactor)
@@ -125,7 +125,7 @@ class UNIXPort(unix.Port):
         self.startReading()
 
     def _logConnectionLostMsg(self) -> None:
-        # Twisted's own is lost when the path is no text.
+        # Twisted's own line is lost if the path is not valid UTF-8.
         self._log.info("(UNIX Port {path} Closed)", path=self._printable)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -149,14 +149,14 @@ def listenUNIX(
     reactor: Any, path: str | bytes, factory: IProtocolFactory, mode: int
 ) -> UNIXPort:
     """
-    Listen on a UNIX socket.  One that a process has left behind when it was killed is
-    replaced.
+    Listen on a UNIX socket.  One that a killed process has left behind is replaced.
 
-    @param path: its file; or a name that begins with a NUL byte, and has none.
+    @param path: its file; or an abstract name, which begins with a NUL byte and has no
+        file.
 
     @param mode: the permissions of the file.
 
-    @raise CannotListenError: when it is impossible, or somebody else listens there.
+    @raise CannotListenError: when it is impossible, or another process listens there.
     """
     name = os.fsencode(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -181,10 +181,11 @@ def listenUNIX(
 
 @contextmanager
 def _alone(directory: bytes) -> Iterator[None]:
-    # Two that find the same socket left behind must not take it from one another.
+    # Hold a lock on a directory: of two processes that find the same socket left
+    # behind, the second must not replace the new one of the first.
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError:  # it may be written in, but not read
+    except PermissionError:  # it may be writable, but not readable
         yield
         return
     try:
@@ -203,7 +204,7 @@ def _alone(directory: bytes) -> Iterator[None]:
 
 
 def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
-    if b"\0" in path:  # the kernel would take what is before it for the path
+    if b"\0" in path:  # for the kernel the path would end there
         raise ValueError("Not the name of a file")
     os.fchmod(listener.fileno(), mode)  # until it has its own, it has no more
     try:
@@ -217,7 +218,7 @@ def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
 
 
 def _isStale(path: bytes) -> bool:
-    # Nobody listens on a socket that refuses a connection.
+    # A socket on which nobody listens refuses a connection.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

@@ -1,8 +1,9 @@
 """
-Who may read: by address, and by how many of one network there are, and come.
+Who may read: by address, by how many connections one network has open, and by how many
+it opens in a time.
 
-A network is what one subscriber has, or a few: /24 of IPv4, /56 of IPv6.  An address of
-IPv4 that is written as one of IPv6 counts as IPv4.  Readers on UNIX sockets have no
+A network is what one subscriber has, or a few: /24 of IPv4, /56 of IPv6.  An IPv4
+address that is written as IPv6 counts as IPv4.  Readers on UNIX sockets have no
 address, and are always let in.
 """
 
@@ -23,7 +24,7 @@ from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.listening import nets
 from fastpoetry.listening.nets import Address, Network, TokenBuckets, networkOf
 
-# The log says who was refused every so many seconds, in so many lines at the most.
+# Seconds between two reports of refused readers in the log, and lines of each at most.
 REPORT = 60.0
 MAX_LINES = 20
 OTHERS = "other networks"
@@ -43,9 +44,9 @@ def addressOf(peer: IAddress) -> Address | None:
 @implementer(IHasFigures)
 class Access:
     """
-    Lets readers in, or refuses them, on all ports of a process together.
+    Lets readers in, or refuses them.  Several ports may share one.
 
-    @ivar refused: how many it has refused.
+    @ivar refused: how many readers it has refused.
     """
 
     _log = Logger()
@@ -62,18 +63,18 @@ class Access:
         reactor: Any = None,
     ) -> None:
         """
-        @param allow: networks that may read.  When there are any, nobody else may.
+        @param allow: networks that may read.  If there are any, no others may.
 
-        @param deny: networks that may not.  Of several that an address is in, the
-            smallest counts.
+        @param deny: networks that may not.  If an address is in several networks, the
+            smallest decides.
 
-        @param maxPerAddress: how many connections a network may have at once.
+        @param maxPerAddress: how many connections a network may have open at once.
 
-        @param rate: how many it may begin, and in how many seconds.
+        @param rate: how many connections a network may open, and in how many seconds.
 
         @param reactor: the clock; by default the global reactor.
 
-        @raise ValueError: when that is no network.
+        @raise ValueError: when one of them is not a network.
         """
         rules = [(ipaddress.ip_network(one), True) for one in allow]
         self._isOpen = not rules
@@ -90,10 +91,11 @@ class Access:
 
     def admit(self, transport: Any) -> bool:
         """
-        Let a connection in, or not.
+        Let a connection in, or refuse it.
 
-        @param transport: of a L{Transport
-            <fastpoetry.connection.transport.Transport>} with the peer's address.
+        @param transport: its L{Transport<fastpoetry.connection.transport.Transport>}.
+
+        @return: whether it is let in.
         """
         address = addressOf(transport.getPeer())
         if address is None:
@@ -109,7 +111,7 @@ class Access:
 
     def refuse(self, address: Address) -> None:
         """
-        Count somebody who is refused, and have the log say so, sooner or later.
+        Count a refused reader; it will be in the next report.
         """
         network = networkOf(address)
         isKnown = network in self._unreported
@@ -127,7 +129,7 @@ class Access:
 
     def flush(self) -> None:
         """
-        Have the log say who was refused since it last did.
+        Log who was refused since the last report.
         """
         if self._report is not None:
             self._report.cancel()
@@ -157,7 +159,7 @@ class Access:
             del self._connections[network]
 
     def _nextReport(self) -> None:
-        # The first is told at once, what comes then a minute later.
+        # The first refusal is reported at once, those after it a minute later.
         self._report = None
         if self._unreported:
             self._logRefused()

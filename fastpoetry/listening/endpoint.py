@@ -24,7 +24,7 @@ from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.error import FastPoetryError, ListenError
 from fastpoetry.text import brief, explain
 
-# Kinds of endpoints that break a promise, and how.
+# Kinds of endpoints that break a promise, and why.
 REFUSED = {
     "haproxy": "--proxy-protocol is what reads the header of HAProxy",
     "stdio": "nobody connects to standard input and output",
@@ -38,7 +38,7 @@ def parseEndpoint(
     """
     Make an endpoint of its description.
 
-    @param reactor: what the endpoint will listen with.
+    @param reactor: the reactor that the endpoint will listen with.
 
     @param description: as in Twisted's U{endpoint howto
         <https://docs.twisted.org/en/stable/core/howto/endpoints.html>}, such as
@@ -79,16 +79,17 @@ def openPort(
 
 
 def _parse(opener: _Opener, description: str) -> Any:
+    # Make the endpoint of a description: ours for what Twisted's own do not do.
     if not isinstance(description, str):
         raise ValueError("it is no text")
-    # Before it is asked whether this Twisted has such a kind.
+    # First, since not every Twisted has all of these kinds.
     refused = REFUSED.get(description.partition(":")[0].lower())
     if refused is not None:
         raise ValueError(refused)
     kind, options = serverOptions(description)
     if options is None:
         return _parsePlugin(opener, kind, description)
-    if options.get("interface") == "":  # which would be all of them
+    if options.get("interface") == "":  # Twisted would listen on all addresses
         raise ValueError("its interface is no address: ''")
     if kind == "systemd":
         return PassedEndpoint(opener, **options)
@@ -101,8 +102,8 @@ def _parse(opener: _Opener, description: str) -> Any:
 
         return TLSEndpoint(opener, **options)
     if kind == "tcp6":
-        # Twisted would look for a plugin, and keep what it has found in a file beside
-        # its own, where an ordinary user cannot write.
+        # Twisted would look for a plugin, and try to write the cache of plugins beside
+        # its own files, which an ordinary user may not.
         kind, options = "tcp", {"interface": "::", **options}
     return endpoints.serverFromString(opener, describe(kind, options))
 
@@ -110,15 +111,14 @@ def _parse(opener: _Opener, description: str) -> Any:
 def _parsePlugin(opener: _Opener, kind: str, description: str) -> Any:
     try:
         return endpoints.serverFromString(opener, description)
-    # Each plugin has errors of its own.
-    except Exception as error:
+    except Exception as error:  # each plugin has errors of its own
         raise ValueError(f"not what {kind}: takes") from error
 
 
 class _Opener:
     """
-    A reactor that opens its listening sockets itself.  Twisted's endpoints do not have
-    all that it takes, but they end in these calls.
+    A reactor that opens its listening sockets itself, for options that Twisted's
+    endpoints do not have.  All of these endpoints end in one of its two calls.
     """
 
     def __init__(self, reactor: Any, reusePort: bool) -> None:
@@ -148,7 +148,7 @@ class _Opener:
                 if self._reusePort:
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 name: Any = (interface, port)
-                if isIPv6:  # which may have a scope
+                if isIPv6:  # it may have a scope
                     name = socket.getaddrinfo(
                         interface, port, family, flags=socket.AI_NUMERICHOST
                     )[0][4]
@@ -175,7 +175,7 @@ class _Opener:
         wantPID: bool = False,
     ) -> IListeningPort:
         """
-        Listen on a UNIX socket.  Who has it is asked of the socket, not of a lock.
+        Listen on a UNIX socket, without a lock file.
 
         @see: L{twisted.internet.interfaces.IReactorUNIX.listenUNIX}
         """

@@ -1,5 +1,6 @@
 """
-Networks of addresses, and what is remembered of each: never of more than so many.
+Networks of addresses, and what is remembered of each.  The number of networks that are
+remembered is bounded.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import TypeVar, Union
 Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
 
-# How many bits of an address say which network it is of: what one subscriber has, or a
+# How many bits of an address are those of its network: what one subscriber has, or a
 # few.
 PREFIXES = {4: 24, 6: 56}
 
-# How many networks, or addresses, are remembered; those that came last.
+# How many networks, or addresses, are remembered: the last ones.
 MAX_REMEMBERED = 10_000
 
 _Key = TypeVar("_Key")
@@ -24,17 +25,16 @@ _Value = TypeVar("_Value")
 
 def networkOf(address: Address) -> str:
     """
-    @return: the name of the network that an address is of.
+    @return: the name of the network of an address.
     """
-    # As text it takes less memory.
+    # Text takes less memory than an object.
     prefix = PREFIXES[address.version]
     return str(ip_network((address, prefix), strict=False))
 
 
 class Recent(OrderedDict[_Key, _Value]):
     """
-    A dictionary that forgets what was set the longest time ago, so that its memory is
-    bounded whoever sends what.
+    A dictionary of bounded size: it forgets what was set longest ago.
     """
 
     def __setitem__(self, key: _Key, value: _Value) -> None:
@@ -46,8 +46,9 @@ class Recent(OrderedDict[_Key, _Value]):
 
 class TokenBuckets:
     """
-    How often something may be done for each of many: so many times at once, and so
-    many a second from then on.
+    Limits how often something is done for each key: a number of times at once, and
+    after that so many times a second
+    (U{token bucket<https://en.wikipedia.org/wiki/Token_bucket>}).
     """
 
     def __init__(self, rate: float, burst: float) -> None:

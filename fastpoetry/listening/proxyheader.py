@@ -1,6 +1,7 @@
 """
-What a proxy of TCP, such as HAProxy, says of a reader before the reader does: the
-U{PROXY protocol<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>}, 1 and 2.
+What a TCP proxy such as HAProxy says of a reader, before anything of the reader's own:
+the U{PROXY protocol<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>},
+versions 1 and 2.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from fastpoetry.listening.access import Access, addressOf
 from fastpoetry.listening.nets import Address, Network
 from fastpoetry.text import peerName
 
-# A proxy says its header at once; this is time for a segment that was lost.
+# A proxy sends its header at once.  These seconds are for a segment that was lost.
 TIMEOUT = 5.0
 
-# How a header of each version begins, and how many bytes it has at most; in version 2
-# there may be more after the addresses, which is passed over.
+# How a header of each version begins, and its greatest length in bytes.  In version 2
+# more may follow the addresses; it is skipped.
 BEGIN_1, MAX_1 = b"PROXY ", 107
 BEGIN_2, MAX_2 = b"\r\n\r\n\0\r\nQUIT\n", 4096
 
@@ -39,8 +40,8 @@ _LINE = re.compile(
     re.DOTALL,
 )
 
-# In version 2: what every header begins with; and then, by the family of addresses,
-# source and destination, each with its port.  What UNIX socket it was is of no use.
+# In version 2: the first 16 bytes of every header; then, by the family of addresses,
+# source and destination, each with its port.  Addresses of UNIX sockets are skipped.
 _START = Struct(">12xBBH")
 _LOCAL, _PROXY = 0x20, 0x21
 _ADDRESSES = [Struct(f">16x{each}") for each in ("", "4s4sHH", "16s16sHH", "216x")]
@@ -50,12 +51,12 @@ def parseHeader(data: bytes) -> tuple[IAddress | None, int] | None:
     """
     Look for a header.
 
-    @param data: what has come by now.
+    @param data: what has been received so far.
 
-    @return: the reader's address, L{None} when the header has none, and how many bytes
-        the header has; or L{None}, as long as it is not whole.
+    @return: the reader's address, L{None} if the header has none, and the length of the
+        header in bytes; or L{None} as long as the header is not whole.
 
-    @raise ValueError: when this is none.
+    @raise ValueError: when this is no header.
     """
     if data.startswith(BEGIN_2):
         return _parse2(data)
@@ -67,6 +68,7 @@ def parseHeader(data: bytes) -> tuple[IAddress | None, int] | None:
 
 
 def _parse1(data: bytes) -> tuple[IAddress | None, int] | None:
+    # Version 1 is a line of text.
     line, end, _ = data[:MAX_1].partition(b"\r\n")
     if not end and len(line) < MAX_1:
         return None
@@ -83,6 +85,7 @@ def _parse1(data: bytes) -> tuple[IAddress | None, int] | None:
 
 
 def _parse2(data: bytes) -> tuple[IAddress | None, int] | None:
+    # Version 2 is binary.
     if len(data) < _START.size:
         return None
     command, byte, length = _START.unpack_from(data)
@@ -108,7 +111,7 @@ def _peer(host: Address, port: int) -> IAddress:
 @implementer(IHalfCloseableProtocol)
 class HeaderProtocol(Protocol):
     """
-    Reads a header, and then has another protocol take its place.
+    Reads a header, and then puts another protocol in its place.
     """
 
     _log = Logger()
@@ -146,6 +149,7 @@ class HeaderProtocol(Protocol):
                 self._begin(*header)
 
     def _begin(self, peer: IAddress | None, size: int) -> None:
+        # Put the reader's protocol in the place of this one, if the reader is let in.
         self._deadline.stop()
         transport, factory = self.transport, self.factory
         rest, self._received = self._received[size:], b""
@@ -160,8 +164,8 @@ class HeaderProtocol(Protocol):
         if isCheck:
             protocol.isQuiet = delivery.isQuiet = True
         else:
-            # What the proxy has acknowledged, the reader may not have: were this side
-            # to close, what the reader says then would have the proxy cut it off.
+            # The proxy has acknowledged what its reader may still wait for.  If this
+            # side closed, what the reader sends next would make the proxy cut it off.
             delivery.finTimeout = factory.finTimeout
         transport.protocol = protocol
         protocol.makeConnection(transport)
@@ -170,18 +174,19 @@ class HeaderProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        It says no more.  A clean end would look like a poem of no bytes.
+        The proxy has half-closed.  A clean end would look like an empty poem, so the
+        connection is reset.
         """
         self._fail("it left" if self._received else "")
 
     def writeConnectionLost(self) -> None:
         """
-        This side never ends first.
+        Never called: this side does not half-close.
         """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        There is no header.  Who says nothing only looked whether we are here.
+        Log why there is no header; not for a port probe, which sends nothing.
         """
         self._deadline.stop()
         if self._received and not self._why:
@@ -199,10 +204,10 @@ class HeaderFactory:
 
     @ivar timeout: how many seconds a header may take in all.
 
-    @ivar finTimeout: how many seconds a proxy, which has everything, may take until it
-        ends.
+    @ivar finTimeout: how many seconds to wait for the end of a proxy that has
+        acknowledged everything.
 
-    @ivar access: which of the readers to let in.
+    @ivar access: decides which readers are let in.
     """
 
     def __init__(
@@ -211,7 +216,7 @@ class HeaderFactory:
         """
         @param factory: of the protocols.
 
-        @param proxies: who is believed; on a UNIX socket, everybody.
+        @param proxies: networks whose headers are believed; on a UNIX socket, all are.
 
         @param reactor: the clock.
         """
