@@ -9,6 +9,13 @@ from pathlib import Path
 
 from sandbox import ROOT
 
+# A block of commands, what marks it besides, and what it prints if that is shown.
+BLOCK = re.compile(
+    r"^```sh run(?: (?P<mark>[^\n]*))?\n(?P<commands>.*?)^```$"
+    r"(?:\n\n```text\n(?P<shown>.*?)^```$)?",
+    re.DOTALL | re.MULTILINE,
+)
+
 # A cell ends at a bar that nothing quotes.
 _CELL = re.compile(r"(?<!\\)\|")
 
@@ -49,6 +56,18 @@ def rows(page: str, *columns: str) -> list[list[str]]:
         elif isWanted and set(line) - set("|- "):
             found.append(cells)
     return found
+
+
+def matches(shown: str, printed: str) -> bool:
+    """
+    @return: whether that was printed which the page shows, where C{...} is anything in
+        a line, and a line of nothing else is any number of lines.
+    """
+    lines = []
+    for line in shown.splitlines(keepends=True):
+        parts = map(re.escape, line.split("..."))
+        lines.append("(?:.*\n)*" if line == "...\n" else ".*".join(parts))
+    return re.fullmatch("".join(lines), printed) is not None
 
 
 def codes(text: str) -> list[str]:

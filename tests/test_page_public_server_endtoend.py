@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import Sandbox, findCommand, quoted
-from tests.pages import read
+from tests.pages import BLOCK, matches, read
 
 PAGE = read("docs/public-server.md")
-
-# A block of commands, what marks it besides, and what it prints if that is shown.
-BLOCK = re.compile(
-    r"^```sh run(?: (?P<mark>[^\n]*))?\n(?P<commands>.*?)^```$"
-    r"(?:\n\n```text\n(?P<shown>.*?)^```$)?",
-    re.DOTALL | re.MULTILINE,
-)
 
 # What is written to is not the machine's.
 MACHINE = """
@@ -62,15 +54,6 @@ while os.path.exists("reading"):
         open("begun", "w")
 print("read", "often" if number > 20 else number)
 """
-
-
-def matches(shown: str, printed: str) -> bool:
-    """
-    @return: whether that was printed which the page shows, where C{...} is anything in
-        a line.
-    """
-    expression = ".*".join(re.escape(part) for part in shown.split("..."))
-    return re.fullmatch(expression, printed) is not None
 
 
 class PublicServerPageTests(SynchronousTestCase):
