@@ -11,30 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import POEM, ROOT, Sandbox, connect, fetch, readAll
 
-# The composition as it was first published, but for the number of the port and
-# the poem.
-PUBLISHED = b"""\
-from twisted.application import internet, service
-
-from fastpoetry import PoetryFactory, PoetryService
-
-port = 0
-iface = 'localhost'
-poetry_file = 'poem.txt'
-
-top_service = service.MultiService()
-
-poetry_service = PoetryService(poetry_file)
-poetry_service.setServiceParent(top_service)
-
-factory = PoetryFactory(poetry_service)
-tcp_service = internet.TCPServer(port, factory, interface=iface)
-tcp_service.setServiceParent(top_service)
-
-application = service.Application("fastpoetry")
-top_service.setServiceParent(application)
-"""
-
 # What a learner changes first.
 EDITED = f"""\
 from fastpoetry import PoetryProtocol
@@ -62,10 +38,10 @@ class PublishedTests(SynchronousTestCase):
         and keeps the promises of a delivery: who talks has the whole poem.
         """
         ground = Sandbox(self.addCleanup, LONG)
-        ground.write("published.tac", PUBLISHED)
+        ground.writeTac("examples/first-published.tac", poetry_file="poem.txt")
         # The port is Twisted's own, and so is what the log says of it.
         texts = [" starting on ", "loaded a poem from: "]
-        server = ground.foreground("twistd -n -y published.tac", texts)
+        server = ground.foreground("twistd -n -y first-published.tac", texts)
         port = int(server.log.partition(texts[0])[2].split()[0])
         reader = connect(port, buffer=2**14)
         self.addCleanup(reader.close)
