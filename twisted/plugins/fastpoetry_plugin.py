@@ -1,6 +1,6 @@
 """
-What C{twistd} finds.  It loads this file at every start, so it imports nothing of
-ours: a tap is loaded when its command is used.
+What C{twistd} finds.  It loads this file whenever it looks for plugins, so nothing of
+ours is imported here: a tap is imported when its command is used.
 """
 
 from twisted.application.service import ServiceMaker
