@@ -1,5 +1,5 @@
 """
-C{fireOnOneErrback}: the parts of one book, which is of no use without one of them.
+C{fireOnOneErrback}: the parts of one book, of which the reader wants all or none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 def lose() -> str:
     """
-    Fail as a server does that goes away.
+    Fail like a server that goes away.
     """
     raise ConnectionError("reset")
 
@@ -34,7 +34,8 @@ def main() -> None:
         failure.trap(FirstError)
         error: Any = failure.value
         why = error.subFailure.getErrorMessage()
-        print(f"after {clock.seconds():.0f} s: part {error.index} failed: {why}")
+        number = error.index + 1  # an index counts from 0
+        print(f"after {clock.seconds():.0f} s: part {number} failed: {why}")
         print("still under way:", len(clock.getDelayedCalls()))
         for part in parts:
             part.cancel()  # does nothing to those that have fired

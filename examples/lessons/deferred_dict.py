@@ -1,5 +1,5 @@
 """
-A C{DeferredDict} waits like a C{DeferredList}, but for results with names.
+A C{DeferredDict} waits like a C{DeferredList}, for results that have names.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ def expect(title: str, deferreds: dict[str, Deferred[Any]], **options: bool) -> 
 
 def main() -> None:
     """
-    Wait for nobody, and for two poets in three ways.
+    Wait for an empty dict, and for two poets in three ways.
     """
     expect("an empty dict fires at once", {})
+    empty = DeferredDict({}, fireOnOneCallback=True)
+    print("does it with fireOnOneCallback?", empty.called)
 
     for title, options in (
         ("all", {}),

@@ -1,22 +1,24 @@
 """
-What becomes of a failure in a C{DeferredList}: one that nobody takes is logged when
-its Deferred is forgotten.
+What becomes of a failure in a C{DeferredList}: if nobody handles it, it is logged when
+its Deferred is thrown away.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import FileLogObserver, LogEvent, eventAsText, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogBeginner
+from zope.interface import provider
 
 
-def formatWithoutTime(event: LogEvent) -> str:
+@provider(ILogObserver)
+def printEvent(event: LogEvent) -> None:
     """
-    @return: the text of an event, with the traceback of an error.
+    Print what is logged: an error, or else the text.
     """
-    return eventAsText(event, includeTimestamp=False) + "\n"
+    failure = event.get("log_failure")
+    print("  logged:", failure.value if failure else formatEvent(event))
 
 
 def printResults(results: list[tuple[bool, object]]) -> None:
@@ -30,27 +32,26 @@ def main() -> None:
     """
     Four times a poem cannot be fetched.
     """
-    observer = FileLogObserver(sys.stdout, formatWithoutTime)
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([printEvent], redirectStandardIO=False)
 
     print("by itself, the list leaves the failure where it was")
     poem: Deferred[Any] = Deferred()
     DeferredList([poem]).addCallback(printResults)
     poem.errback(ConnectionError("refused"))
-    poem = Deferred()  # forgets the one before
+    poem = Deferred()  # the one before is thrown away
 
-    print("consumeErrors takes it")
+    print("consumeErrors takes it out")
     DeferredList([poem], consumeErrors=True).addCallback(printResults)
     poem.errback(ConnectionError("refused"))
     poem = Deferred()
 
-    print("so does an errback after the list")
+    print("so does an errback that was added after the list")
     DeferredList([poem]).addCallback(printResults)
     poem.addErrback(lambda failure: print("  own errback:", failure.value))
     poem.errback(ConnectionError("refused"))
     poem = Deferred()
 
-    print("after an errback the list sees no failure")
+    print("an errback that was added before the list hides it")
     poem.addErrback(lambda failure: print("  own errback:", failure.value))
     DeferredList([poem]).addCallback(printResults)
     poem.errback(ConnectionError("refused"))

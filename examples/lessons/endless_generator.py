@@ -1,6 +1,6 @@
 """
-What a generator without an end stands for: a chain of callbacks that goes on as
-long as the program, and a Deferred that never fires.
+A generator without an end is a chain of callbacks that goes on as long as the program.
+Its Deferred never fires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted.internet.task import Clock, deferLater
 @inlineCallbacks
 def tick(clock: Clock) -> Generator[Deferred[None], None, None]:
     """
-    Count the seconds, for ever.
+    Count the seconds without an end.
     """
     seconds = 0
     try:
@@ -34,7 +34,7 @@ def main() -> None:
     clock = Clock()
     ticking: Deferred[Any] = tick(clock)
     clock.pump([1.0, 1.0, 1.0])
-    print("has it a result?", ticking.called)
+    print("has its Deferred fired?", ticking.called)
     print("calls that wait:", len(clock.getDelayedCalls()))
 
     ticking.addErrback(lambda failure: failure.trap(CancelledError))

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock, deferLater
 
 def refuse() -> str:
     """
-    Fail as a mirror does that is switched off.
+    Fail like a mirror that is switched off.
     """
     raise ConnectionError("refused")
 
@@ -30,8 +30,8 @@ def main() -> None:
     first: Any = DeferredList(mirrors, fireOnOneCallback=True, consumeErrors=True)
 
     def take(answer: tuple[str, int]) -> None:
-        poem, index = answer
-        print(f"after {clock.seconds():.0f} s: {poem!r} from mirror {index}")
+        poem, index = answer  # which counts from 0
+        print(f"after {clock.seconds():.0f} s: {poem!r} from mirror {index + 1}")
         print("still under way:", len(clock.getDelayedCalls()))
         for mirror in mirrors:
             mirror.cancel()  # does nothing to those that have fired
@@ -43,8 +43,11 @@ def main() -> None:
     nobody: Any = DeferredList(
         [deferLater(clock, 1.0, refuse)], fireOnOneCallback=True, consumeErrors=True
     )
-    nobody.addCallback(lambda results: print("none answers:", results[0][0]))
+    nobody.addCallback(lambda results: print("if all fail:", len(results), "pair"))
     clock.advance(1.0)
+
+    empty: Any = DeferredList([], fireOnOneCallback=True)
+    print("has an empty list fired?", empty.called)
 
 
 if __name__ == "__main__":

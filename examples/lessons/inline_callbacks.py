@@ -1,5 +1,5 @@
 """
-C{inlineCallbacks} makes a series of callbacks of a generator.
+C{inlineCallbacks} makes a series of callbacks out of a generator.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def lesson(first: Any, second: Any, third: Any) -> Generator[Any, Any, str]:
     except ConnectionError as error:
         print("  a failure is raised at the yield:", error)
     poem: str = yield third
+    if not poem:
+        raise ValueError("the poem is empty")
     return poem.upper()
 
 
@@ -33,16 +35,16 @@ def report(result: Any) -> None:
     Say how a lesson ended.
     """
     if isinstance(result, Failure):
-        print("its Deferred failed:", type(result.value).__name__)
+        print("its Deferred failed:", result.value)
     else:
         print("its Deferred fired:", result)
 
 
 def main() -> None:
     """
-    Give two lessons, of which one ends well.
+    Give two lessons.  The second ends with an exception.
     """
-    for poem in ("a poem", None):
+    for poem in ("a poem", ""):
         print("called: it runs until it has to wait")
         deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
         lesson(*deferreds).addBoth(report)

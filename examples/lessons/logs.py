@@ -1,6 +1,5 @@
 """
-What is logged before and after there is a place for the log, and how errors get
-there, with their tracebacks.
+What is logged before the log begins, and after; and how errors are logged.
 """
 
 from __future__ import annotations
@@ -12,29 +11,36 @@ from twisted.logger import (
     FileLogObserver,
     LogEvent,
     Logger,
+    LogLevel,
     eventAsText,
     globalLogBeginner,
 )
 from twisted.python.failure import Failure
 
 
-def formatWithoutTime(event: LogEvent) -> str:
+def formatEvent(event: LogEvent) -> str:
     """
-    @return: the text of an event, with the traceback of an error.
+    @return: the text of an event without the time, with the traceback of an error.
+        Of what is empty nothing is written: here, of details.
     """
+    if event["log_level"] is LogLevel.debug:
+        return ""
     return eventAsText(event, includeTimestamp=False) + "\n"
 
 
 def main() -> None:
     """
-    Log, begin to log, and log again.
+    Log 201 events, begin the log, and log again.
     """
     log = Logger(namespace="lesson")
+    log.info("the first event")
+    for number in range(198):
+        log.debug("detail {number}", number=number)
     log.info("from before the log began")
     log.critical("too grave to wait")
     print("print is not the log")
 
-    observer = FileLogObserver(sys.stdout, formatWithoutTime)
+    observer = FileLogObserver(sys.stdout, formatEvent)
     globalLogBeginner.beginLoggingTo([observer])
     log.info("a format with {count} {things}", count=2, things="fields")
     print("now it is")

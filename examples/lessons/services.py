@@ -4,7 +4,13 @@ A service, a collection of services, and an application.
 
 from __future__ import annotations
 
-from twisted.application.service import Application, IService, MultiService, Service
+from twisted.application.service import (
+    Application,
+    IService,
+    IServiceCollection,
+    MultiService,
+    Service,
+)
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
@@ -37,7 +43,9 @@ def main() -> None:
     """
     Start and stop services, alone and together.
     """
-    print("a new service:", Service().name, bool(Service().running))
+    new = Service()
+    print("a new service:", new.name, bool(new.running))
+    print("is it a collection?", IServiceCollection.providedBy(new))
     clock = Clock()  # time goes on only when we say so
     shelves = MultiService()
     for name in ("sonnets", "haiku"):
@@ -45,6 +53,8 @@ def main() -> None:
     print("iterated:", [service.name for service in shelves])
     print("found by name:", shelves.getServiceNamed("haiku").name)
     application = Application("library")
+    print("is an application a service?", IService.providedBy(application))
+    print("it has one:", type(IService(application)).__name__)
     shelves.setServiceParent(application)
     IService(application).startService()
     print("running:", bool(shelves.running))

@@ -1,5 +1,5 @@
 """
-Who calls a generator: first its caller, and after a pause the reactor.
+Who calls a generator: at first its caller, and after a pause the reactor.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 
-def printCallers() -> None:
+def printCalls() -> None:
     """
-    Print the calls that lead here, the outermost first.
+    Print the calls that lead here, the outermost first.  Those inside Twisted are one
+    line.
     """
+    last = ""
     for frame in traceback.extract_stack()[:-1]:
-        print(f"  {frame.name}: {frame.line}")
+        isOurs = frame.filename == __file__
+        line = f"  {frame.name}: {frame.line}" if isOurs else "  (Twisted)"
+        if line != last:
+            print(line)
+        last = line
 
 
 @inlineCallbacks
@@ -27,26 +33,29 @@ def lesson(reactor: Any) -> Generator[Deferred[None], None, None]:
     Print who calls, before and after a pause; then fail.
     """
     print("before the pause:")
-    printCallers()
+    printCalls()
     yield deferLater(reactor, 0.01)
     print("after the pause:")
-    printCallers()
+    printCalls()
     raise RuntimeError("the lesson is over")
 
 
-def report(failure: Failure) -> None:
+def begin(reactor: Any) -> Deferred[None]:
     """
-    Say what was raised, and where.
+    Call the generator, and return before it has ended.
     """
-    *_, last = traceback.extract_tb(failure.getTracebackObject())
-    print(f"raised in {last.name}: {failure.getErrorMessage()}")
+    return lesson(reactor)
 
 
 def main(reactor: Any) -> None:
     """
     Run the reactor until the lesson is over.
     """
-    lesson(reactor).addErrback(report).addBoth(lambda _: reactor.stop())
+
+    def report(failure: Failure) -> None:
+        print("its Deferred failed:", failure.getErrorMessage())
+
+    begin(reactor).addErrback(report).addBoth(lambda _: reactor.stop())
     reactor.run()
 
 
