@@ -31,15 +31,6 @@ __all__ = [
     "UnknownTransform",
 ]
 
-# Until 1.0 these were here.
-__getattr__ = movedNames(
-    __name__,
-    {
-        "TransformError": "fastpoetry.transformclient",
-        "TransformProxy": "fastpoetry.transformclient",
-    },
-)
-
 # How many letters are transformed at a time, where that can be done: no other thread
 # has a turn meanwhile.
 PIECE = 2**16
@@ -94,3 +85,13 @@ class TransformService(Service):
         except KeyError:
             raise UnknownTransform(name) from None
         return function(poem)
+
+
+# Until 1.0 these were here.
+__getattr__ = movedNames(
+    __name__,
+    {
+        "TransformError": "fastpoetry.transformclient",
+        "TransformProxy": "fastpoetry.transformclient",
+    },
+)
