@@ -1,3 +1,3 @@
 """
-Other ways to the same source, each in a module that is loaded when it is asked for.
+Other ways to the same source.  Each is loaded only when it is asked for.
 """

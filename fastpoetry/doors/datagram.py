@@ -1,5 +1,6 @@
 """
-A poem by UDP (RFC 865): one datagram in, one out.
+A poem by UDP: one datagram in, one out (U{RFC 865
+<https://www.rfc-editor.org/rfc/rfc865>}).
 """
 
 from __future__ import annotations
@@ -26,33 +27,35 @@ from fastpoetry.error import ListenError
 from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource
 from fastpoetry.text import explain, peerName, printable
 
-# How much is read of a question: longer ones do not get more.
+# Bytes that are read of a question: a longer one would not get a longer answer.
 MAX_QUESTION = -(-MAX_ANSWER // MAX_RATIO)
 
-# How many questions may wait for a poem, and how many seconds.
+# How many questions may wait for a poem, and for how many seconds.
 MAX_WAITING = 100
 PATIENCE = 30.0
 
-# How many questions are read before others get a turn.
+# Questions that are read in one turn of the reactor.
 MAX_READS = 64
 
-# The log has one line in so many seconds, if there was anything.
+# Seconds between two lines of the log about datagrams, if there were any.
 REPORT = 60.0
 
 
 def headOf(poem: bytes, room: int) -> bytes:
     """
-    @return: the poem; or if there is less room, as many of its first lines as there is
-        room for, be it none.
+    @param room: how many bytes there is room for.
+
+    @return: the poem, or as many of its first lines as there is room for, perhaps none.
     """
     return poem if len(poem) <= room else poem[: poem.rfind(b"\n", 0, room) + 1]
 
 
 class PoetryDatagramProtocol(DatagramProtocol):
     """
-    Answers a datagram with a poem or its head, or for a good reason not at all.
+    Answers a datagram with a poem, with the first lines of it, or, for a reason, not at
+    all.
 
-    @ivar counts: what has become of how many questions.
+    @ivar counts: how many questions had which outcome.
     """
 
     _log = Logger()
@@ -70,7 +73,8 @@ class PoetryDatagramProtocol(DatagramProtocol):
         """
         @param source: what has the poem.
 
-        @param limits: whom it answers, and with how much; each protocol has its own.
+        @param limits: whom it answers, and with how many bytes.  Protocols cannot share
+            them.
 
         @param reactor: by default the global one.
         """
@@ -83,9 +87,11 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
         """
-        Answer, unless there is a reason not to.
+        Answer a question, unless there is a reason not to.
 
-        @param addr: a host and a port, for IPv6 also a flow and a scope.
+        @param datagram: the question, whatever it says.
+
+        @param addr: the sender: a host and a port, for IPv6 also a flow and a scope.
         """
         now = self.reactor.seconds()
         room, reason = self.limits.check(addr, len(datagram), now)
@@ -94,20 +100,23 @@ class PoetryDatagramProtocol(DatagramProtocol):
         if reason is not None:
             self._count(reason)
             return
-        answer = Deferred.fromCoroutine(self._answer(addr, room))
+        answer: Deferred[str] = Deferred.fromCoroutine(self._answer(addr, room))
         self._waiting.add(answer)
         answer.addCallback(self._count)
         answer.addBoth(lambda _: self._waiting.discard(answer))
 
     async def _answer(self, address: tuple[Any, ...], room: int) -> str:
+        """
+        Send an answer that has room for so many bytes, and give the outcome.
+        """
         asked: Deferred[Any] = maybeDeferred(self.source.getPoem)
         try:
             poem = await asked.addTimeout(PATIENCE, self.reactor)
             if not isinstance(poem, bytes):
                 raise TypeError(f"it is no bytes: {poem!r:.40}")
         except Exception as error:
-            isNew = self.counts["no poem"] == self._reported["no poem"]
-            if isNew and self.transport is not None:
+            isFirst = self.counts["no poem"] == self._reported["no poem"]
+            if isFirst and self.transport is not None:
                 reason = printable(explain(error))
                 self._log.error("no poem for datagrams: {reason}", reason=reason)
             return "no poem"
@@ -116,7 +125,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
             return "no room"
         try:
             self.transport.write(head, address)
-        except Exception:  # no memory, no route, a firewall, or it has stopped
+        except Exception:  # no memory, no route, a firewall, or the port is closed
             return "not sent"
         return "answered"
 
@@ -134,14 +143,14 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
     def startProtocol(self) -> None:
         """
-        Say where this is.
+        Log the address.
         """
         self._name = peerName(self.transport.getHost())
         self._log.info("listening for datagrams on {name}", name=self._name)
 
     def stopProtocol(self) -> None:
         """
-        Let those who wait have nothing.
+        Drop the questions that wait for a poem.
         """
         for answer in list(self._waiting):
             answer.cancel()
@@ -152,33 +161,35 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
 class _Port(Port):
     """
-    Twisted's reads on until it has had 256 KiB, which a flood of empty datagrams never
-    comes to, and forgets the scope of an address.
+    Twisted's port reads on until it has 256 KiB, which a flood of empty datagrams never
+    comes to.  It also drops the scope of an address.
     """
 
     def doRead(self) -> None:
         """
-        Read a few questions.
+        Read no more than L{MAX_READS} questions.
         """
         for _ in range(MAX_READS):
             try:
                 datagram, address = self.socket.recvfrom(self.maxPacketSize)
-            except OSError:  # none is left, or ICMP has come of an answer
+            except OSError:  # there are no more, or ICMP says that an answer was lost
                 break
             try:
                 self.protocol.datagramReceived(datagram, address)
-            except Exception:  # of a protocol of somebody's own; the port stays open
+            except Exception:  # of a subclass; the port stays open
                 self.protocol._log.failure("an error costs an answer")
 
 
 def resolve(host: str) -> str:
     """
-    Look up an address to listen on.
+    Look up an address to listen on.  An answer has to come from the address to which
+    the question went, so it must be the address of one interface.
 
-    @param host: a name of IPv4, or an address.
+    @param host: an address, or a name that has one of IPv4.
 
-    @raise ListenError: when there is none, or it is not one machine's: an answer has
-        to come from where the question went.
+    @return: the address.
+
+    @raise ListenError: when there is none, or it is not that of one interface.
     """
     try:
         found = host if isIPv6Address(host) else socket.gethostbyname(host)
@@ -188,7 +199,7 @@ def resolve(host: str) -> str:
             raise ValueError("Not the address of one interface")
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((found, 9))  # which a broadcast address refuses
+            probe.connect((found, 9))  # fails for a broadcast address
     except (OSError, ValueError) as error:
         raise ListenError(f"{explain(error)}: {host}") from error
     return found
@@ -197,9 +208,9 @@ def resolve(host: str) -> str:
 @implementer(IHasFigures)
 class PoetryDatagramServer(UDPServer):
     """
-    Listens for datagrams on one address of this machine.  It is made with the number of
-    the port (0 for one that the system chooses), a L{PoetryDatagramProtocol}, and the
-    address, or a name of IPv4.
+    Listens for datagrams on one address of this machine.  The arguments are those of
+    C{listenUDP}: the number of the port (0 for any that is free), a
+    L{PoetryDatagramProtocol}, and the address, or a name that has one of IPv4.
     """
 
     def figures(self) -> Iterator[Figure]:

@@ -1,9 +1,9 @@
 """
-Whom a server of datagrams answers, and with how much.
+Whom a server of datagrams answers, and with how many bytes.
 
-Whoever sends a datagram can write any address of a sender on it.  So an answer may go
-to somebody who has not asked, or to another server, whose answer is then our next
-question.  That is why answers are short, few, and come to an end.
+The sender of a datagram can write any address on it.  So an answer may go to somebody
+who has not asked; or to another server, which answers it, and that is our next
+question.  Therefore answers are short and few, and such a dialogue ends.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from typing import Any
 
 from fastpoetry.listening.nets import Network, Recent, TokenBuckets, networkOf
 
-# RFC 865 has quotes be short; this much fits in one packet on any link.
+# Bytes.  RFC 865 wants quotes to be short, and these fit into one packet on any link.
 MAX_ANSWER = 512
 
-# An answer has no more than so many times the length of its question, but for who is
-# trusted (RFC 9000, 8).
+# An answer is at most so many times as long as its question, but for trusted networks.
+# It is the rule that QUIC has (RFC 9000, section 8.1).
 MAX_RATIO = 3
 
-# No packet from outside has an address of these.
+# No packet from another machine has an address of these networks.
 LOOPBACK = ("127.0.0.0/8", "::1")
 
-# Servers take an answer for a question.  The ports below are theirs; the others are
-# known by what they do: who has asked so often, without so many seconds of silence, is
-# ignored until it is silent.
+# Another server may take an answer for a question.  Most have a port below the first of
+# these.  The others are known by what they do: a sender of more than so many questions,
+# without a silence of so many seconds in between, is ignored until there is one.
 FIRST_CLIENT_PORT = 1024
 MAX_QUESTIONS = 10
 SILENCE = 5.0
 
-# Answers to one network, and to all: so many a second, and so many at once.
+# Answers to one network, and to all: how many in a second, and how many at once.
 NETWORK_RATE, NETWORK_BURST = 10.0, 50.0
 RATE, BURST = 100.0, 500.0
 
 
 class Limits:
     """
-    Decides who is answered.  What it remembers of senders is bounded.
+    Decides who is answered.  It remembers only a bounded number of senders.
     """
 
     def __init__(
         self, trusted: Iterable[str | Network] = LOOPBACK, access: Any = None
     ) -> None:
         """
-        @param trusted: the networks that get up to L{MAX_ANSWER} bytes however short
-            the question is.
+        @param trusted: networks whose answers have up to L{MAX_ANSWER} bytes, however
+            short the question is.
 
         @param access: an L{Access <fastpoetry.listening.access.Access>} whose rules say
             who may read; by default everybody.
 
-        @raise ValueError: when one of them is no network.
+        @raise ValueError: when one of the trusted ones is not a network.
         """
         self.trusted = [ip_network(one) for one in trusted]
         self._access = access
@@ -71,8 +71,8 @@ class Limits:
 
         @param now: the time, in seconds.
 
-        @return: how many bytes the answer may have, and the reason why there is to be
-            none, if so.
+        @return: how many bytes the answer may have, and the reason not to answer, or
+            C{None}.
         """
         host = ip_address(sender[0])
         isTrusted = any(host in one for one in self.trusted)

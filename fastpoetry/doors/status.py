@@ -1,5 +1,5 @@
 """
-How a process is: whether it serves, and its figures.
+Whether a process serves, and its figures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 class Health(Resource):
     """
-    Whether a process serves.
+    Says whether a process serves: it does not drain, and all sources have poems.
     """
 
     def __init__(self, services: Any) -> None:
@@ -42,7 +42,7 @@ class Health(Resource):
 
     def render_GET(self, request: Any) -> int:
         """
-        Answer when it is known.
+        Answer when all sources have.
         """
         answer = Deferred.fromCoroutine(self._check())
         request.notifyFinish().addErrback(lambda _: answer.cancel())
@@ -62,8 +62,8 @@ class Health(Resource):
             if isinstance(each, PoetryServer) and each.port is None:
                 raise RuntimeError("draining")
         for each in services:
-            # Who has had a poem has one: it is not asked again, since a source may
-            # count, or fetch, for whoever asks.
+            # A source that had a poem still has one.  It is not asked again, since it
+            # may count those who ask, or fetch a poem for each.
             if IPoetrySource.providedBy(each) and each not in self._known:
                 try:
                     await maybeDeferred(each.getPoem)
@@ -74,7 +74,7 @@ class Health(Resource):
 
 class Metrics(Resource):
     """
-    The figures of all services, for Prometheus.
+    Gives the figures of all services, for Prometheus.
     """
 
     def __init__(self, services: Any) -> None:
@@ -94,11 +94,11 @@ class Metrics(Resource):
 
 def addStatus(root: Resource, services: Any) -> None:
     """
-    Add both.
+    Add L{Health} as C{/healthz} and L{Metrics} as C{/metrics}.
 
-    @param root: what they are added to.
+    @param root: what is at C{/}.
 
-    @see: L{Health}
+    @param services: see L{Health}.
     """
     root.putChild(b"healthz", Health(services))
     root.putChild(b"metrics", Metrics(services))
@@ -106,8 +106,9 @@ def addStatus(root: Resource, services: Any) -> None:
 
 class StatusServer(PoetryServer):
     """
-    Stops when all other servers of its collection have stopped, so that it can tell
-    that they drain.  It is the last of the collection, where stopping begins.
+    Stops after all other servers of its collection, to say meanwhile that they drain.
+    It must be the last of the collection: L{MultiService
+    <twisted.application.service.MultiService>} stops its services in reverse order.
     """
 
     @inlineCallbacks
@@ -123,7 +124,7 @@ class StatusServer(PoetryServer):
             if isinstance(each, PoetryServer) and each is not self
         )
         yield DeferredList(list(others))
-        # What they have left of it, so that a stop does not take twice as long.
+        # What is left of the grace.  Otherwise a stop could take twice as long.
         self.grace = max(0.0, grace - (self.reactor.seconds() - begun))
         try:
             yield super().stopService()

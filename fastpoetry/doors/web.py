@@ -27,13 +27,13 @@ from fastpoetry.interfaces import IPoetrySource
 from fastpoetry.printable import shown
 from fastpoetry.text import peerName, printable
 
-# A longer poem has no page.
+# Bytes.  A longer poem has no page.
 MAX_PAGE = 2**20
 
-# What is made of a longer poem takes so long that it is made in a thread.
+# Bytes.  The page of a longer poem is made in a thread, since that takes a while.
 MAX_AT_ONCE = 2**16
 
-# Seconds after which it is worth asking again for a poem that is not there.
+# Seconds, after which a client may ask again for a poem that is not there.
 RETRY_AFTER = 5
 
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
@@ -60,11 +60,11 @@ class Edition(NamedTuple):
 
     @ivar data: the bytes.
 
-    @ivar kind: the type of their content.
+    @ivar kind: the C{Content-Type}.
 
-    @ivar tag: what tells them from any others.
+    @ivar tag: the C{ETag}.
 
-    @ivar page: the page; of a long poem there is none.
+    @ivar page: the page, or C{b""} for a poem that is too long for one.
     """
 
     data: bytes
@@ -75,7 +75,7 @@ class Edition(NamedTuple):
 
 class Poem:
     """
-    A poem and its name in addresses.
+    A poem, and its name in URLs.
     """
 
     _edition: Edition | None = None
@@ -87,9 +87,9 @@ class Poem:
 
     async def load(self) -> Edition:
         """
-        Ask for the poem.
+        Ask the source for the poem, and make an edition of it if it is a new one.
 
-        @raise Exception: when there is none.
+        @raise Exception: of the source, when there is no poem.
         """
         data: bytes = await maybeDeferred(self._source.getPoem)
         isKnown = self._edition is not None and self._edition.data is data
@@ -98,6 +98,9 @@ class Poem:
         return await self._lock.run(deferToThread, self._edit, data)
 
     def _edit(self, data: bytes) -> Edition:
+        """
+        Make an edition, unless it has been made meanwhile.
+        """
         if self._edition is not None and self._edition.data is data:
             return self._edition
         kind = TEXT
@@ -127,14 +130,16 @@ class Poem:
 
 class PoemPage(Resource):
     """
-    A poem as it is to be seen.
+    The page of a poem.  Of one that is too long, it leads to the L{PoemText}.
     """
 
     _log = Logger()
 
     def __init__(self, poem: Poem, title: str) -> None:
         """
-        @param title: what the log calls the poem, where there are several.
+        @param poem: the poem.
+
+        @param title: is added to the line of the log, where there are several poems.
         """
         super().__init__()
         self.poem = poem
@@ -146,7 +151,7 @@ class PoemPage(Resource):
         """
         answer = Deferred.fromCoroutine(self._answer(request))
         request.notifyFinish().addErrback(lambda _: answer.cancel())
-        # Which answers, and gives the failure back.
+        # processingFailed() answers and returns the failure.
         answer.addErrback(request.processingFailed).addErrback(lambda _: None)
         return NOT_DONE_YET
 
@@ -183,7 +188,7 @@ class PoemPage(Resource):
 
 class PoemText(PoemPage):
     """
-    A poem as it is.
+    The bytes of a poem.
     """
 
     def _send(self, request: Any, edition: Edition) -> None:
@@ -192,7 +197,7 @@ class PoemText(PoemPage):
 
 class List(Resource):
     """
-    The names of all poems.
+    A page with the names of all poems.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -207,18 +212,18 @@ class List(Resource):
 
     def render_GET(self, request: Any) -> int:
         """
-        Show the names.
+        Send the page.
         """
         return _sendPage(request, self._page)
 
 
 def addPoems(root: Resource, sources: Mapping[str, IPoetrySource]) -> None:
     """
-    Add pages.
+    Add a page and a text for each poem, and, where there are several, a list of them.
 
-    @param root: what they are added to.
+    @param root: what is at C{/}.
 
-    @param sources: the poems, by their names in addresses.
+    @param sources: the poems, by their names in URLs.
     """
     for name, source in sources.items():
         poem = Poem(name, source)

@@ -13,22 +13,22 @@ from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 from twisted.web.xmlrpc import XMLRPC, Fault, NoSuchFunction, addIntrospection
 
-# A longer poem is not given: an answer is made as a whole.
+# A longer poem is refused: the whole answer is made at once, in memory.
 MAX_LENGTH = 2**20
 
-# What is longer is the name of no method.
+# A longer name is not looked up.
 MAX_NAME = 100
 
-# Faults of ours.
+# Codes of faults.
 NO_POEM, TOO_LONG = 1, 2
 
-# What XML cannot have, or has otherwise: a carriage return.
+# Characters that XML cannot have, and the carriage return, which a parser changes.
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class PoemMethods(XMLRPC):
     """
-    The methods.
+    The methods: C{getPoem}, and those of introspection.
     """
 
     def __init__(self, sources: Mapping[str, Any]) -> None:
@@ -61,16 +61,18 @@ class PoemMethods(XMLRPC):
 
     def lookupProcedure(self, procedurePath: Any) -> Any:
         """
+        Look up a method, but not by any name.
+
         @see: L{XMLRPC.lookupProcedure}
         """
-        # It may have been no call; and an answer says the name of what is not found,
-        # which entities of XML make megabytes of.
+        # A request may have no name.  And Twisted's answer repeats a name that it does
+        # not find, of which entities of XML can make megabytes.
         if not isinstance(procedurePath, str) or len(procedurePath) > MAX_NAME:
             raise NoSuchFunction(self.NOT_FOUND, "procedure not found")
         return super().lookupProcedure(procedurePath)
 
     def _ebRender(self, failure: Failure) -> Any:
-        # What a client has got wrong is not worth a traceback in the log.
+        # A mistake of a client is not worth a traceback in the log.
         if failure.check(TypeError):
             return Fault(self.FAILURE, "wrong arguments")
         return super()._ebRender(failure)
