@@ -242,7 +242,7 @@ class PoetryServer(Service):
         labels = {"listener": self.description}
         yield "fastpoetry_readers", labels, self.readers
         if self._acceptor is not None:
-            yield "fastpoetry_readers_limit", labels, self._acceptor.limit
+            yield "fastpoetry_readers_limit", labels, self._acceptor.maxConnections
         if IHasFigures.providedBy(self.factory):
             poem = getattr(getattr(self.factory, "source", None), "path", None)
             more = labels if poem is None else {**labels, "poem": poem}

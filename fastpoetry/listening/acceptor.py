@@ -53,7 +53,7 @@ ACCEPTORS: set[Acceptor] = set()
 class Acceptor:
     """
     Takes the place of a listening port in the reactor, and accepts no more readers than
-    there is room for.  The others wait in the kernel's queue.  (A port of Twisted's
+    C{maxConnections}.  The others wait in the kernel's queue.  (A port of Twisted's
     closes what it has accepted when descriptors run out.)
 
     @ivar connections: those that are open.
@@ -91,7 +91,7 @@ class Acceptor:
         @param acceptors: those that share the descriptors with it.
         """
         self._port = port
-        self._maxConnections = maxConnections
+        self._wanted = maxConnections
         self.reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
@@ -105,7 +105,7 @@ class Acceptor:
         """
         Take the port's place.
 
-        @raise OSError: when the kernel has no room for it.
+        @raise OSError: when the kernel is short of memory.
         """
         listener = self._port.socket
         listener.listen(BACKLOG)
@@ -121,7 +121,7 @@ class Acceptor:
 
     def stop(self) -> None:
         """
-        Accept those that wait already, as far as there is room, and no others: closing
+        Accept those that wait already, up to C{maxConnections}, and no others: closing
         the port would reset them.
         """
         self._endPause()
@@ -129,7 +129,7 @@ class Acceptor:
         waiting = select.poll()
         waiting.register(self._port, select.POLLIN)
         for _ in range(BACKLOG // MAX_ACCEPTS + 1):  # others may come all the while
-            if self._room() <= 0 or self._pause is not None or not waiting.poll(0):
+            if self._free() <= 0 or self._pause is not None or not waiting.poll(0):
                 break
             self.doRead()
         self._endPause()
@@ -140,20 +140,20 @@ class Acceptor:
         divideDescriptors(self._acceptors)
 
     @property
-    def limit(self) -> int:
+    def maxConnections(self) -> int:
         """
         How many connections there may be at once.
         """
-        return min(self._maxConnections or self.share, self.share)
+        return min(self._wanted or self.share, self.share)
 
-    def _room(self) -> int:
-        return self.limit - len(self.connections)
+    def _free(self) -> int:
+        return self.maxConnections - len(self.connections)
 
     def resume(self) -> None:
         """
-        Accept readers again, if there is room and no pause.
+        Accept readers again, unless there are C{maxConnections} or a pause.
         """
-        if self._pause is None and self._room() > 0:
+        if self._pause is None and self._free() > 0:
             self.connections.watchers.pop(self.resume, None)
             try:
                 self.reactor.addReader(self)
@@ -168,7 +168,7 @@ class Acceptor:
 
     def _handlePause(self) -> None:
         self._pause = None
-        # By now the share may be smaller, and no room.
+        # By now the share may be smaller.
         self.connections.watchers[self.resume] = None
         self.resume()
 
@@ -179,19 +179,19 @@ class Acceptor:
 
     def doRead(self) -> None:
         """
-        Accept as many readers as there is room for.
+        Accept readers, up to C{maxConnections}.
         """
         # What accept() adds to _accept is a tenth of the cost of a poem.
         accept = self._port.socket._accept
-        room = before = self._room()
+        free = before = self._free()
         lost: OSError | None = None
         try:
             for _ in range(MAX_ACCEPTS):
-                if room <= 0:
+                if free <= 0:
                     break
                 try:
                     self._begin(*accept())
-                    room -= 1
+                    free -= 1
                 except BlockingIOError:
                     break
                 except OSError as error:
@@ -199,11 +199,11 @@ class Acceptor:
                         raise
                     lost = error
             else:
-                if lost is not None and room == before:
+                if lost is not None and free == before:
                     raise lost
         except OSError as error:
             self._startPause(error)
-        if self._room() <= 0:
+        if self._free() <= 0:
             self.reactor.removeReader(self)
             self.connections.watchers[self.resume] = None
         if len(self.connections) >= MANY and self._isIP:
