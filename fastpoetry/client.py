@@ -143,22 +143,22 @@ class _PoetryFetch(Fetch):
         timeouts: tuple[float, float, float | None],
         address: str,
         maxLength: int | None,
-        tell: Callable[[int], object] | None,
+        received: Callable[[int], object] | None,
     ) -> None:
         """
         @param timeouts: those of L{Fetch}.
 
         @param address: what errors call the server.
 
-        @param tell: called with the number of bytes in each piece.
+        @param received: called with the number of bytes in each piece.
         """
         super().__init__(clock, *timeouts)
         self._address = address
         self._maxLength = maxLength
-        self._tell = tell
+        self._received = received
         # In one piece: a second copy of a long poem may not fit into the memory.
         self._content = BytesIO()
-        self._received = 0
+        self._length = 0
         self._isProven = self._hasProof = False
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
@@ -176,16 +176,16 @@ class _PoetryFetch(Fetch):
         self._isProven, self._hasProof = self._hasProof, False
         if self.isOver:
             return
-        self._received += len(data)
+        self._length += len(data)
         self.keepWaiting()
         try:
             self._content.write(data)
         except MemoryError:
             self._failFull()
             return
-        if self._tell is not None:
-            self._tell(len(data))
-        if self._maxLength is not None and self._received > self._maxLength:
+        if self._received is not None:
+            self._received(len(data))
+        if self._maxLength is not None and self._length > self._maxLength:
             self._fail(PoetryTooLongError, f"longer than {self._maxLength} bytes")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -224,7 +224,7 @@ class _PoetryFetch(Fetch):
         self._fail(PoetryTooLongError, "no memory left for more")
 
     def _error(self, kind: type[PoetryFetchError], reason: str) -> PoetryFetchError:
-        return kind(self._address, reason, self._received)
+        return kind(self._address, reason, self._length)
 
     def _connectError(self, error: BaseException | None) -> Exception:
         return self._error(PoetryConnectError, explain(error))

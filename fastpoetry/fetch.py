@@ -92,7 +92,7 @@ class Fetch(Protocol, ABC):
 
     def succeed(self, result: bytes) -> None:
         """
-        Tell what was fetched.
+        Fire with what was fetched.
         """
         deferred = self._end()
         assert deferred is not None
@@ -100,7 +100,7 @@ class Fetch(Protocol, ABC):
 
     def fail(self, error: Exception) -> None:
         """
-        Close the connection, and tell the error, unless it is over.
+        Close the connection, and fail with the error, unless it is over.
         """
         deferred = self._end()
         if deferred is None:
@@ -134,24 +134,24 @@ class Fetch(Protocol, ABC):
     @abstractmethod
     def _connectError(self, error: BaseException | None) -> Exception:
         """
-        @return: what to tell when there is no connection.
+        @return: the error when there is no connection.
         """
 
     @abstractmethod
     def _silenceError(self, seconds: float) -> Exception:
         """
-        @return: what to tell when nothing came for so many seconds, or there was no
+        @return: the error when nothing came for so many seconds, or there was no
             connection yet.
         """
 
     @abstractmethod
     def _totalTimeoutError(self, seconds: float) -> Exception:
         """
-        @return: what to tell when not all of it came in so many seconds.
+        @return: the error when not all of it came in so many seconds.
         """
 
     @abstractmethod
     def _cancelError(self) -> Exception:
         """
-        @return: what to tell who has cancelled it.
+        @return: the error when it was cancelled.
         """

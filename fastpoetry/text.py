@@ -68,15 +68,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub(showControl, encoded.decode("utf-8", "backslashreplace"))
 
 
-def brief(text: str, most: int = 500) -> str:
+def brief(text: str, maxLength: int = 500) -> str:
     """
-    @param most: how many characters it may have.
+    @param maxLength: how many characters it may have.
 
     @return: the text made L{printable}; of a longer one the beginning and the end.
     """
     text = printable(text)
-    half = (most - len(" ... ")) // 2
-    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+    half = (maxLength - len(" ... ")) // 2
+    return text if len(text) <= maxLength else f"{text[:half]} ... {text[-half:]}"
 
 
 def peerName(address: IAddress | None) -> str:

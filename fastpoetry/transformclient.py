@@ -84,7 +84,7 @@ class _TransformFetch(OneNetstring, Fetch):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the answer; or, when there is none, why.
+        Give the answer, or the reason why there is none.
         """
         if self.isOver:
             return
