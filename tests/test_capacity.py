@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from fastpoetry.capacity import Memory, OneThread
+from fastpoetry.capacity import Memory, OneThread, Share
 from tests.support import Reactor
 
 
@@ -83,6 +83,53 @@ class MemoryTests(SynchronousTestCase):
             memory.acquire(10).addCallback(giveBack)
         memory.exchange(10, 0)
         self.assertEqual((len(got), memory.taken), (2000, 0))
+
+
+class ShareTests(SynchronousTestCase):
+    """
+    Tests of L{Share}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have two who share some bytes.
+        """
+        self.memory = Memory(10)
+        self.one, self.other = Share(self.memory), Share(self.memory)
+        self.given: list[Share] = []
+
+    def ask(self, share: Share, size: int) -> None:
+        """
+        Ask for some.
+        """
+        share.ask(size, lambda: self.given.append(share))
+
+    def test_ask(self) -> None:
+        """
+        Whoever asks has the bytes at once, or when another has given enough back.
+        """
+        self.assertFalse(self.one.hasAsked)
+        self.ask(self.one, 8)
+        self.assertEqual((self.given, self.one.size), ([self.one], 8))
+        self.ask(self.other, 3)
+        self.assertTrue(self.other.hasAsked)
+        self.assertEqual((self.given, self.other.size), ([self.one], 0))
+        self.one.resize(7)
+        self.assertEqual((self.given, self.other.size), ([self.one, self.other], 3))
+        self.assertEqual(self.memory.taken, 10)
+
+    def test_release(self) -> None:
+        """
+        Whoever leaves gives everything back, or waits no more.
+        """
+        self.ask(self.one, 8)
+        self.ask(self.other, 3)
+        self.other.release()
+        self.one.release()
+        self.assertEqual(self.given, [self.one])
+        self.assertEqual((self.one.size, self.other.size, self.memory.taken), (0, 0, 0))
+        Share(self.memory).release()
+        self.assertEqual(self.memory.taken, 0)
 
 
 class OneThreadTests(SynchronousTestCase):
