@@ -91,7 +91,7 @@ setup(
             "wheel",
         ],
         "bench": ["twisted[tls]", "matplotlib", "uvloop"],
-        "check": ["ruff", "mypy", "mypy-zope"],
+        "check": ["ruff", "mypy", "mypy-zope", "pydoctor"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable
     # install puts ours there only if this says where the packages are, though

@@ -118,11 +118,11 @@ def getPoetry(
 
     @param reactor: the clock, and what connects to a host; by default the global one.
 
-    @return: a L{Deferred} of the poem, which fails with a L{PoetryFetchError}.  A clean
-        end is the end of the poem, even of one without a byte.  Over a UNIX socket a
-        poem that was cut ends cleanly as well, so the server has to prove that it sent
-        everything, as ours does; else it is a L{PoetryCutError}.  To cancel the
-        L{Deferred} closes the connection.
+    @return: a L{Deferred<twisted.internet.defer.Deferred>} of the poem, which fails
+        with a L{PoetryFetchError}.  A clean end is the end of the poem, even of one
+        without a byte.  Over a UNIX socket a poem that was cut ends cleanly as well, so
+        the server has to prove that it sent everything, as ours does; else it is a
+        L{PoetryCutError}.  To cancel the Deferred closes the connection.
     """
     reactor = maybeGlobalReactor(reactor)
     if isinstance(endpoint, tuple):

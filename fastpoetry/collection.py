@@ -42,7 +42,7 @@ def call(service: Any, name: str) -> Deferred[Any]:
     Call a method of a service, and log its error: that of one service must not keep
     others from being called.
 
-    @return: a L{Deferred} of what the method gives, or of L{None} after an error.
+    @return: a L{Deferred} of what the method gives, or of C{None} after an error.
     """
 
     def failed(failure: Failure) -> None:

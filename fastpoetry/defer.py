@@ -51,7 +51,7 @@ class DeferredDict(Deferred[Any]):
     In both cases the other Deferreds go on, but their results change nothing here.
 
     Each Deferred keeps its result for callbacks that are added to it later.  With
-    C{consumeErrors}, one that failed goes on with L{None} instead, so that its failure
+    C{consumeErrors}, one that failed goes on with C{None} instead, so that its failure
     is not logged as unhandled.
 
     To cancel it cancels every Deferred that has not fired, and it fires with their

@@ -140,7 +140,7 @@ def serverOptions(description: str) -> tuple[str, dict[str, str] | None]:
     Parse the description of a server endpoint.
 
     @return: its kind, in lower case, and its options by their names.  For the kind of a
-        plugin they are L{None}, since only the plugin knows them.
+        plugin they are C{None}, since only the plugin knows them.
 
     @raise ValueError: when the description is wrong; its text says why.
     """

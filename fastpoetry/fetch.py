@@ -39,7 +39,7 @@ class Fetch(Protocol, ABC):
 
         @param connectTimeout: how many seconds connecting may take.
 
-        @param totalTimeout: how many seconds everything may take; L{None} for any
+        @param totalTimeout: how many seconds everything may take; C{None} for any
             number.
         """
         self._timeout = timeout

@@ -46,7 +46,7 @@ def resolverOf(reactor: Any) -> Resolver | None:
     Install a L{Resolver} in a reactor, in the place of Twisted's own.  A resolver that
     somebody else has installed stays.
 
-    @return: the L{Resolver}, or L{None} when there is somebody else's.
+    @return: the L{Resolver}, or C{None} when there is somebody else's.
     """
     resolver = getattr(reactor, "nameResolver", None)
     if type(resolver) is GAIResolver:
@@ -93,7 +93,7 @@ class Lookup:
     def parse(self) -> list[IAddress] | None:
         """
         @return: the address, when the name is one, perhaps with a scope; or nothing
-            when that is of another family than was asked for.  L{None} when the name
+            when that is of another family than was asked for.  C{None} when the name
             has to be looked up.
         """
         if isIPAddress(self.name):
@@ -164,7 +164,7 @@ class Resolver:
         """
         @param reactor: in whose thread addresses are given.
 
-        @param getaddrinfo: what looks up, as L{socket.getaddrinfo}.
+        @param getaddrinfo: what looks up, as C{socket.getaddrinfo}.
 
         @param maxThreads: how many threads there may be.
         """

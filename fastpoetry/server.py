@@ -163,8 +163,8 @@ class PoetryServer(Service):
         """
         Stop listening, and let the readers in flight have their poems.
 
-        @return: a L{Deferred} that fires when none is left, after C{grace} seconds at
-            the most.
+        @return: a L{Deferred<twisted.internet.defer.Deferred>} that fires when none is
+            left, after C{grace} seconds at the most.
         """
         super().stopService()
         port, self.port = self.port, None

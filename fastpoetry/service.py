@@ -24,12 +24,12 @@ from fastpoetry.text import printable
 @implementer(IHasFigures, IPoetrySource, IReloadable)
 class PoetryService(Service):
     """
-    Reads a poem from a file when it starts, and holds it as one L{bytes} for however
+    Reads a poem from a file when it starts, and holds it as one C{bytes} for however
     many readers.  It knows nothing of sockets.
 
     @ivar path: the file, as an absolute path.
 
-    @ivar poem: the poem, once the service has started; L{None} before.
+    @ivar poem: the poem, once the service has started; C{None} before.
     """
 
     _log = Logger()

@@ -50,19 +50,19 @@ class LogStream(io.TextIOBase):
 
     def writable(self) -> bool:
         """
-        @see: L{io.IOBase.writable}
+        @see: C{io.IOBase.writable}
         """
         return True
 
     def fileno(self) -> int:
         """
-        @see: L{io.IOBase.fileno}
+        @see: C{io.IOBase.fileno}
         """
         return self._fd
 
     def isatty(self) -> bool:
         """
-        @see: L{io.IOBase.isatty}
+        @see: C{io.IOBase.isatty}
         """
         return os.isatty(self._fd)
 

@@ -98,7 +98,7 @@ def peerName(address: IAddress | None) -> str:
 
 def hostAndPort(address: Any) -> tuple[str, int] | None:
     """
-    @return: the host and port of an address, to be compared; L{None} for a UNIX
+    @return: the host and port of an address, to be compared; C{None} for a UNIX
         socket, whose address has nothing to compare.
     """
     host = getattr(address, "host", None)

@@ -40,7 +40,7 @@ class AnthologyOptions(usage.Options):
     """
     Which poem of an anthology a reader gets.
 
-    @ivar choice: what chooses it, once the options are parsed; L{None} when each
+    @ivar choice: what chooses it, once the options are parsed; C{None} when each
         C{--poem} is one poem.
     """
 

@@ -191,7 +191,7 @@ def main(
 
     @param stderr: where everything else is printed.
 
-    @return: a L{Deferred} that fires when all is done, or fails with a L{SystemExit}
+    @return: a L{Deferred} that fires when all is done, or fails with a C{SystemExit}
         when the exit status is not 0.
     """
     return Deferred.fromCoroutine(_main(reactor, argv, stdout, stderr))

@@ -86,7 +86,7 @@ class ReaderOptions(usage.Options):
     def access(self) -> Access | None:
         """
         Who may read from the servers of this process.  They share it, since they count
-        readers together.  Without any of these options it is L{None}.
+        readers together.  Without any of these options it is C{None}.
         """
         limits = self["max-per-address"], self["rate"]
         if not (self["proxy-protocol"] or self._rules or any(limits)):

@@ -1,7 +1,7 @@
 """
 Values that are typed on a command line, for C{twistd} and for C{get-poetry}.
 
-There is a function for each kind of value.  It raises a L{ValueError} that says what is
+There is a function for each kind of value.  It raises a C{ValueError} that says what is
 wrong with the text.  L{asUsageError} and L{asArgumentError} make of that error what the
 parser shows.
 """
@@ -153,7 +153,7 @@ def asArgumentError(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
 
     @param parse: a function of this module.
 
-    @return: one that does the same, but raises L{argparse.ArgumentTypeError}, the only
+    @return: one that does the same, but raises C{argparse.ArgumentTypeError}, the only
         exception whose message C{argparse} shows.
     """
     # A daemon does not need it.

@@ -65,7 +65,7 @@ def progress(connection: Any, sent: int | None = None) -> Progress:
 
     @param connection: a connected stream socket.
 
-    @param sent: how many bytes were sent before the end; L{None} as long as the end is
+    @param sent: how many bytes were sent before the end; C{None} as long as the end is
         not sent.
 
     @return: where it cannot be known, that everything is acknowledged.
@@ -86,7 +86,7 @@ def acknowledged(connection: Any) -> int | None:
     """
     @param connection: a connected stream socket.
 
-    @return: how many bytes the other side's kernel has acknowledged, L{None} where
+    @return: how many bytes the other side's kernel has acknowledged, C{None} where
         that is not known, as on a UNIX socket.
     """
     known = None if connection.family == _UNIX else progress(connection, 0)

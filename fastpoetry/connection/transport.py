@@ -5,8 +5,8 @@ copies.  It knows nothing of poems: any protocol runs on it.
 It leans on these parts of Twisted that are not documented: C{_tempDataBuffer},
 C{_tempDataLen}, C{_writeDisconnecting}, C{_writeDisconnected},
 C{_closeWriteConnection}, C{_aborting}, C{_addressType}, C{_maybePauseProducer},
-C{SEND_LIMIT}.  Each is held by a test in F{tests/test_transport_*.py} or
-F{tests/test_tls_producers.py}.
+C{SEND_LIMIT}.  Each is held by a test in C{tests/test_transport_*.py} or
+C{tests/test_tls_producers.py}.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Transport(tcp.Server):
     @ivar leave: what to call when the connection is lost, if anything.
 
     @ivar acknowledged: once it is lost without having come to its end: how many bytes
-        the other side's kernel has acknowledged; on a UNIX socket, L{None}.
+        the other side's kernel has acknowledged; on a UNIX socket, C{None}.
 
     @cvar overhead: how many bytes are sent besides those that are written.
 

@@ -32,7 +32,7 @@ OTHERS = "other networks"
 
 def addressOf(peer: IAddress) -> Address | None:
     """
-    @return: the address of a peer; L{None} on a UNIX socket.
+    @return: the address of a peer; C{None} on a UNIX socket.
     """
     host = getattr(peer, "host", None)
     if host is None:

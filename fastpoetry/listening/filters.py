@@ -22,7 +22,7 @@ def addFilters(
     """
     Have an acceptor refuse readers.
 
-    @param acceptor: L{None} where there is none, so that nobody can be refused.
+    @param acceptor: C{None} where there is none, so that nobody can be refused.
 
     @param access: who may read; by default everybody.
 

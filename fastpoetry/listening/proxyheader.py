@@ -53,8 +53,8 @@ def parseHeader(data: bytes) -> tuple[IAddress | None, int] | None:
 
     @param data: what has been received so far.
 
-    @return: the reader's address, L{None} if the header has none, and the length of the
-        header in bytes; or L{None} as long as the header is not whole.
+    @return: the reader's address, C{None} if the header has none, and the length of the
+        header in bytes; or C{None} as long as the header is not whole.
 
     @raise ValueError: when this is no header.
     """
