@@ -1,8 +1,8 @@
 """
-A poem server: whoever connects gets a poem, whole, and the end of the line.
+A poem server: whoever connects gets a whole poem, and then the connection ends.
 
-The pattern is that of U{RFC 865 <https://www.rfc-editor.org/rfc/rfc865>}, Quote
-of the Day.
+This is the pattern of the Quote of the Day, U{RFC 865
+<https://www.rfc-editor.org/rfc/rfc865>}.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = [
     "getPoetry",
 ]
 
-# Twisted makes a list of so many numbers when its endpoints are imported.  No process
-# is passed descriptors by the million.
+# When its endpoints are imported, Twisted makes a list of as many numbers as this says.
+# Nobody passes a million descriptors, so such a number is a mistake, and is ignored.
 if len(os.environ.get("LISTEN_FDS", "")) > 6:
     del os.environ["LISTEN_FDS"]
 
-# Where each public name lives.  A module is loaded when its name is first used
-# (PEP 562), so that get-poetry does not load the server.
+# The module of each public name.  It is loaded when the name is first used (PEP 562),
+# so that get-poetry does not load the server.
 _MODULES = {
     "PoetryFactory": "fastpoetry.protocol",
     "PoetryProtocol": "fastpoetry.protocol",

@@ -1,5 +1,5 @@
 """
-C{python -m fastpoetry}.
+C{python -m fastpoetry}: the command C{fastpoetry}.
 """
 
 from fastpoetry.commands.main import fastpoetry

@@ -1,5 +1,5 @@
 """
-Reloads of all services, which take their time, and may be asked for again meanwhile.
+Reloads of services, which may take a while, and be asked for again meanwhile.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from fastpoetry.collection import call
 
 class Reloads:
     """
-    The reloads of services.  A service that is asked again while its reload is under
-    way reloads once more after that; one that takes long holds up no other.
+    The reloads that are under way.  A service that is asked to reload again meanwhile
+    reloads once more after that.  A service that takes long holds up no other.
     """
 
     def __init__(self, finished: Callable[[], object]) -> None:
