@@ -90,7 +90,7 @@ setup(
             "tzdata",
             "wheel",
         ],
-        "bench": ["twisted[tls]", "matplotlib", "uvloop"],
+        "bench": ["twisted[tls]", "uvloop"],
         "check": ["ruff", "mypy", "mypy-zope", "pydoctor"],
     },
     # Twisted's plugin system looks in directories along sys.path.  An editable

@@ -13,6 +13,9 @@ from unittest import SkipTest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Where Debian has what may be built in elsewhere.
+NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+
 
 def findCommand(name: str) -> str:
     """

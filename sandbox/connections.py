@@ -16,7 +16,7 @@ DEADLINE = 60.0
 TCPAddress = tuple[str, int]
 Address = Union[TCPAddress, str]  # which is the path of a UNIX socket
 
-# The system takes the ports of those who connect from above these.
+# The kernel gives readers ports above these (net.ipv4.ip_local_port_range).
 PORTS = range(10000, 32768)
 
 
@@ -42,7 +42,7 @@ def holdPort(addCleanup: Callable[..., Any], option: int) -> int:
 
 def freePort() -> int:
     """
-    @return: a TCP port that nothing listens on, and that no reader gets by chance.
+    @return: a TCP port that nothing listens on, and that the kernel gives to no reader.
     """
     while True:
         port = random.choice(PORTS)
@@ -60,9 +60,11 @@ def connect(address: int | Path | Address, buffer: int | None = None) -> socket.
 
     @param address: the port, host and port, or the path of the UNIX socket.
 
-    @param buffer: how many bytes the kernel may hold that nobody has read.
+    @param buffer: its C{SO_RCVBUF}, in bytes; by default the system's.
 
-    @return: a connection that waits, for up to L{DEADLINE} seconds.
+    @return: a connection, which blocks for up to L{DEADLINE} seconds.
+
+    @raise OSError: if that fails.
     """
     if isinstance(address, int):
         address = ("127.0.0.1", address)

@@ -23,7 +23,7 @@ class Crowd:
     """
     Readers of one server.
 
-    @ivar readers: all that there ever were.
+    @ivar readers: all that were ever added.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Crowd:
         """
         @param address: host and port of the server, or the path of its UNIX socket.
 
-        @param poems: what may come; a whole poem is one of them.
+        @param poems: a whole poem is one of these.
 
-        @param kind: what its readers are.
+        @param kind: the class of the readers.
 
-        @param inside: the network that the readers connect from.
+        @param inside: a context: that of the network from which they connect.
         """
         self.address = address
         self.poems = list(poems)
@@ -53,7 +53,7 @@ class Crowd:
 
     def __len__(self) -> int:
         """
-        How many have not ended.
+        @return: how many have not ended.
         """
         return len(self._open)
 
@@ -79,20 +79,20 @@ class Crowd:
         patience: float = 60.0,
     ) -> None:
         """
-        Let the readers do what they do.
+        Let the readers read and talk.
 
         @param seconds: for how long at most; 0 for one turn.
 
-        @param until: or until this is so; by default until all have ended.
+        @param until: or until this is true; by default until all have ended.
 
-        @param patience: how long nothing may happen to anybody, before they are
-            let be as they are; only where C{until} is not given.
+        @param patience: without C{until}, or until nothing has happened to any reader
+            for so many seconds.
         """
         start = time.monotonic()
         # Their manners may have been changed meanwhile.
         for reader in tuple(self._open.values()):
             self._arrange(reader)
-        lookAt = start + 0.5
+        checkAt = start + 0.5
         while self._open if until is None else not until():
             now = time.monotonic()
             for reader in tuple(self._paced):
@@ -101,8 +101,8 @@ class Crowd:
             for fd, events in self._epoll.poll(pause, 512):
                 if fd in self._open:
                     self._step(self._open[fd], time.monotonic(), events)
-            if until is None and now > lookAt:
-                lookAt = now + 0.5
+            if until is None and now > checkAt:
+                checkAt = now + 0.5
                 last = max((r.progressAt for r in self._open.values()), default=now)
                 if now - max(start, last) > patience:
                     return
@@ -110,13 +110,18 @@ class Crowd:
                 return
 
     def _step(self, reader: Reader, now: float, events: int = 0) -> None:
+        """
+        Give a reader a turn.
+
+        @param events: what epoll tells of it.
+        """
         reader.step(now)
         if reader.outcome is None and events & (select.EPOLLERR | select.EPOLLHUP):
             if events & select.EPOLLHUP and reader.hungUp is None:
                 reader.hungUp = now - reader.started
-            reader.look(now)
+            reader.check(now)
             if reader.outcome is None and not events & reader.waitsFor:
-                # Both sides have ended; it would be told so for ever.
+                # Both sides have ended, and epoll would tell so for ever.
                 with contextlib.suppress(FileNotFoundError):
                     self._epoll.unregister(reader.fd)
         if reader.outcome is None:
@@ -126,7 +131,10 @@ class Crowd:
             self._paced.discard(reader)
 
     def _arrange(self, reader: Reader) -> None:
-        if reader.paced:
+        """
+        Have the clock or epoll wake a reader, as it needs.
+        """
+        if reader.isPaced:
             self._paced.add(reader)
             with contextlib.suppress(FileNotFoundError):
                 self._epoll.unregister(reader.fd)
@@ -139,8 +147,8 @@ class Crowd:
 
     def outcomes(self, readers: Iterable[Reader] | None = None) -> Counter[str]:
         """
-        @return: how many ended in which way; C{"hung"} for those that have not
-            ended, and C{"never served"} for those of them that saw not one byte.
+        @return: how many ended in which way.  C{"hung"} are those that have not ended,
+            C{"never served"} those of them that have not had one byte.
         """
         names = [
             reader.outcome or ("hung" if reader.got else "never served")

@@ -12,12 +12,16 @@ import time
 from collections import deque
 
 BATCH = 64  # packets of one device before the other has a turn
-HELD = 20_000  # packets; what comes when so many are under way is lost
+HELD = 20_000  # packets under way; any more are lost
 
 
 def main(first: int, second: int, seconds: float) -> None:
     """
-    Pass packets.
+    Pass packets until standard input ends.
+
+    @param first, second: the descriptors of the devices.
+
+    @param seconds: how long each packet takes.
     """
     other = {first: second, second: first}
     held: deque[tuple[float, int, bytes]] = deque()

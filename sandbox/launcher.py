@@ -1,10 +1,9 @@
 """
-Holds a listening socket that outlives the daemons that serve on it.  What
-C{systemd} does for a socket unit, C{systemd-socket-activate} does only once: so
-it starts this, and this starts one daemon after another.
+Starts one daemon after another on a listening socket that was passed, as C{systemd}
+does for a socket unit.  (C{systemd-socket-activate} starts only one process: this.)
 
     systemd-socket-activate -l PORT --fdname poem python -m sandbox.launcher \
-        TIMES OVERLAP COMMAND ...
+        TIMES overlap|turn COMMAND ...
 """
 
 from __future__ import annotations
@@ -22,7 +21,13 @@ def start(number: int, command: list[str]) -> subprocess.Popen[bytes]:
     """
     Start a daemon, in a directory of its own, and wait until it serves.
 
-    @param command: to whose end a place for the log is added.
+    @param number: how many there were before.
+
+    @param command: starts it.
+
+    @return: its process.
+
+    @raise SystemExit: if it ends before it serves.
     """
     directory = Path(f"daemon{number}")
     directory.mkdir()
@@ -43,7 +48,9 @@ def start(number: int, command: list[str]) -> subprocess.Popen[bytes]:
 
 def main(times: int, overlap: bool, command: list[str]) -> None:
     """
-    Start a daemon, and hand over to the next, so many times.
+    Start a daemon, and hand over to the next again and again.
+
+    @param times: how often.
 
     @param overlap: whether the next starts before the last is told to stop.
     """

@@ -38,9 +38,11 @@ class Link(Loopback):
         """
         Make it.
 
-        @param stack: what takes it down again.
+        @param stack: takes it down when it closes.
 
-        @raise OSError: when this process may not.
+        @raise OSError: if this process may not make it.
+
+        @raise subprocess.CalledProcessError: if C{ip} fails.
         """
         self._names = [f"fastpoetry-{os.getpid()}-{side}" for side in ("s", "r")]
         devices = []
@@ -83,7 +85,7 @@ class Link(Loopback):
     @contextmanager
     def dead(self) -> Iterator[None]:
         """
-        Nothing gets through meanwhile.
+        Let nothing through meanwhile.
         """
         self._delay.send_signal(signal.SIGSTOP)
         try:
@@ -115,11 +117,10 @@ def _ip(*arguments: str) -> None:
 @contextmanager
 def openLink() -> Iterator[Link | None]:
     """
-    Make a link for as long as the context lasts, SIGTERM included.
+    Make a link for as long as the context lasts.
 
-    @return: L{None}, with a line on standard error, where that is impossible.
+    @return: the link; L{None}, with a line on standard error, if it cannot be made.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with ExitStack() as stack:
         link = None
         try:

@@ -12,34 +12,33 @@ class Manners:
     """
     How a reader behaves.
 
-    @ivar says: what it sends as soon as it is connected.
+    @ivar says: what it sends, as soon as it is connected.
 
-    @ivar saysFirst: whether it reads only when all of that is sent.
+    @ivar saysFirst: whether it begins to read only after it has sent all of that.
 
     @ivar saysPerSecond: how many bytes it sends a second, without end.
 
-    @ivar saysAt: after how many bytes read it sends C{says}, in place of at once.
+    @ivar saysAt: how many bytes it reads before it sends C{says}.
 
-    @ivar halfCloses: whether it half-closes when it has said what it C{says}: over
-        TLS with a close_notify, and nothing else.
+    @ivar halfCloses: whether it half-closes after it has sent C{says}.  Over TLS it
+        does so with a close_notify, and leaves TCP open.
 
-    @ivar bareEnd: whether it half-closes below TLS, without a close_notify, then.
+    @ivar bareEnd: whether it half-closes TCP instead, without a close_notify.
 
-    @ivar greetings: how many of its two parts of TLS's handshake it sends before it
-        falls silent, or leaves if it C{leavesAt} some point: 0 or 1; L{None} for
-        one who sends both.
+    @ivar greetings: how many of its two messages of the TLS handshake it sends (0 or
+        1) before it falls silent, or leaves if it C{leavesAt} some point; L{None} for
+        both, and no silence.
 
-    @ivar readsPerSecond: how many bytes it reads a second, at the most; 0 for one
-        that reads nothing, L{None} for one that reads as it can.
+    @ivar readsPerSecond: how many bytes a second it reads at most; 0 to read nothing,
+        L{None} to read as fast as it can.
 
-    @ivar leavesAt: after how many bytes read it closes.
+    @ivar leavesAt: how many bytes it reads before it closes; L{None} to stay.
 
     @ivar resets: whether it leaves with a reset.
 
     @ivar staysFor: how many seconds it keeps the connection after the end.
 
-    @ivar receiveBuffer: the size of the kernel's buffer for it, in bytes, where
-        that is not the system's own.
+    @ivar receiveBuffer: its C{SO_RCVBUF}, in bytes; L{None} for the system's default.
     """
 
     says: bytes = b""
@@ -56,8 +55,7 @@ class Manners:
     receiveBuffer: int | None = None
 
 
-# They read slowly, in bytes a second, so that a part of the poem is with the
-# server as long as possible.
+# Talkers read slowly, so that the server still holds a part of the poem when they talk.
 PACE = 8_000_000
 
 TALKERS = {
@@ -75,7 +73,7 @@ TALKERS = {
     "sends 8 MB before it reads": Manners(says=b"x" * 8_000_000, saysFirst=True),
 }
 
-# Over TLS, who half-closes sends a close_notify.  Some end the connection below.
+# Readers over TLS that half-close TCP, without a close_notify.
 TALKERS_BELOW_TLS = {
     "half-closes without close_notify, then reads": Manners(
         halfCloses=True, bareEnd=True, readsPerSecond=PACE
@@ -96,7 +94,7 @@ LEAVERS = {
     ),
 }
 
-# What only those can do who come by TLS.
+# What only a reader over TLS can do.
 LEAVERS_IN_HANDSHAKE = {
     "closes before its handshake": Manners(leavesAt=0, greetings=0),
     "resets before its handshake": Manners(leavesAt=0, greetings=0, resets=True),

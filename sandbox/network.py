@@ -16,13 +16,13 @@ class Loopback:
     """
     Server and readers on one machine.
 
-    @ivar name: for a table.
+    @ivar name: of the network, as tables have it.
 
     @ivar host: where the server listens.
 
-    @ivar reader: what its readers are.
+    @ivar reader: the class of its readers.
 
-    @ivar cut: how a reader that knows its trade sees a poem that is cut.
+    @ivar cut: the outcome of such a reader when its poem is cut.
     """
 
     name = "loopback"
@@ -33,21 +33,21 @@ class Loopback:
     @property
     def where(self) -> str:
         """
-        What is said of something that is tried here.
+        The name with a preposition: C{"on loopback"}.
         """
         return f"on {self.name}"
 
     @contextmanager
     def atServer(self) -> Iterator[None]:
         """
-        Be where the server is: sockets and processes made there stay there.
+        Be in the server's network: sockets and processes made meanwhile stay in it.
         """
         yield
 
     @contextmanager
     def atReaders(self) -> Iterator[None]:
         """
-        Be where the readers are.
+        Be in the readers' network.
         """
         yield
 
@@ -90,5 +90,5 @@ class TLSConnections(Loopback):
 
 TLS = TLSConnections()
 
-# All that are on this machine alone.
+# All ways to a server on this machine.
 DOORS = [LOOPBACK, UNIX, TLS]

@@ -18,10 +18,10 @@ from sandbox.reader import GULP, Reader
 
 class UNIXReader(Reader):
     """
-    One reader, by a UNIX socket.  C{"whole"} is a poem with the proof that it is all
-    (see L{fastpoetry.endpoints.unixsocket.UNIXTransport}), C{"unproven"} every byte
-    without it; a clean end too early is C{"cut without proof"}, or C{"cut, and
-    proven"}, which must not be.
+    One reader, by a UNIX socket.  A poem is C{"whole"} with the proof that all of it
+    came (see L{fastpoetry.endpoints.unixsocket.UNIXTransport}), and C{"unproven"}
+    without.  A clean end too early is C{"cut without proof"}, or C{"cut, and proven"},
+    which must never happen.
 
     @ivar isProven: whether the last bytes came with the proof.
     """
@@ -49,8 +49,8 @@ class UNIXReader(Reader):
 
 class TLSReader(Reader):
     """
-    One reader, by TLS.  Its clean end is a close_notify; any other is C{"reset"}.  It
-    trusts every server.
+    One reader, by TLS.  A clean end is a close_notify; any other end is C{"reset"}.
+    The reader trusts every server.
     """
 
     _context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -58,6 +58,11 @@ class TLSReader(Reader):
     _connection: Any  # of pyOpenSSL, where there is one
 
     def _greet(self, now: float) -> bool:
+        """
+        Do the handshake, or as much of it as its manners say.
+
+        @see: L{Reader._greet}
+        """
         manners = self.manners
         if self._greetings != manners.greetings:
             if self._greetings == 0:
@@ -76,7 +81,7 @@ class TLSReader(Reader):
             return True
         if manners.leavesAt is not None:
             self._finish("left", now)
-        elif not self.socket.recv(GULP):  # it is silent, until it is let go
+        elif not self.socket.recv(GULP):  # silent until the server closes
             self._finish("reset", now)
         return False
 
@@ -96,7 +101,7 @@ class TLSReader(Reader):
 
     def _do(self, action: Callable[..., Any], *arguments: object) -> Any:
         """
-        Have something done, with the results that a socket has.
+        Call a method of the connection, with the results and errors of a socket.
         """
         try:
             return action(*arguments)
@@ -104,16 +109,16 @@ class TLSReader(Reader):
             raise BlockingIOError from None
         except SSL.ZeroReturnError:  # a close_notify
             return b""
-        except SSL.Error as error:  # an end without, for one
+        except SSL.Error as error:  # an end without a close_notify, for one
             raise ConnectionResetError(errno.ECONNRESET, repr(error)) from error
 
     def close(self, reset: bool) -> None:
         """
-        Close the connection, with a close_notify where it is no reset.
+        Close the connection, with a close_notify unless it is a reset.
 
         @see: L{Reader.close}
         """
-        if self.greeted and not (reset or self._halfClosed):
+        if self.hasGreeted and not (reset or self._hasHalfClosed):
             with contextlib.suppress(SSL.Error):
                 self._connection.shutdown()
         super().close(reset)

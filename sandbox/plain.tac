@@ -8,6 +8,7 @@ import os
 
 from twisted.application import strports
 from twisted.application.service import Application
+from twisted.internet import reactor
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
@@ -48,6 +49,8 @@ class LingeringProtocol(PlainProtocol):
         pass
 
 
+# When it listens.
+reactor.callWhenRunning(log.info, "serving")
 application = Application("plain")
 factory = Factory.forProtocol(LingeringProtocol if lingers else PlainProtocol)
 strports.service(endpoint, factory).setServiceParent(application)

@@ -13,8 +13,22 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.connections import DEADLINE
+
+
+class ProcessorTime(NamedTuple):
+    """
+    What a process has had of the processors.
+
+    @ivar used: seconds in which its threads ran.
+
+    @ivar waited: seconds in which they could have run, and something else did.
+    """
+
+    used: float
+    waited: float
 
 
 class Process:
@@ -50,6 +64,34 @@ class Process:
         """
         if not self.hasEnded(DEADLINE):
             raise AssertionError(f"process {self.pid} does not end")
+
+    def processorTime(self) -> ProcessorTime:
+        """
+        @return: that of its threads, but for those that have ended (C{schedstat}, see
+            Linux's F{Documentation/scheduler/sched-stats.rst}).
+        """
+        used = waited = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            ran, queued, _ = map(int, (task / "schedstat").read_text().split())
+            used += ran
+            waited += queued
+        return ProcessorTime(used / 1e9, waited / 1e9)
+
+    def memory(self, isPeak: bool = False) -> int:
+        """
+        @param isPeak: whether to tell the most that it ever had.
+
+        @return: its resident memory, in KiB.
+        """
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        name = "VmHWM:" if isPeak else "VmRSS:"
+        return int(text.partition(name)[2].split()[0])
+
+    def descriptors(self) -> int:
+        """
+        @return: how many descriptors it has open.
+        """
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
 class Server(Process):

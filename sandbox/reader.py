@@ -28,19 +28,19 @@ class Reader:
 
     @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end), C{"cut"}
         (a clean end too early, or other bytes), C{"empty"}, C{"reset"},
-        C{"refused"}, C{"left"} (by its own will), what else a door has, or L{None}
-        as long as it has not.
+        C{"refused"}, C{"left"} (by its own will), or what a subclass adds; L{None}
+        while it has not ended.
 
-    @ivar connected: whether it ever was.
+    @ivar isConnected: whether it is, or was, connected.
 
-    @ivar greeted: whether nothing but the poem is to come.
+    @ivar hasGreeted: whether its handshake, if it has one, is done.
 
     @ivar got: how many bytes it has read.
 
     @ivar isServed: whether it has seen the end of a whole poem.
 
-    @ivar hungUp: seconds from the attempt to connect until the other side was seen
-        to have closed, though there may be something to read yet; L{None} before.
+    @ivar hungUp: seconds from the attempt to connect until the server closed, as far
+        as epoll tells; there may still be something to read.  L{None} before.
 
     @ivar firstByte: seconds from the attempt to connect to the first byte.
 
@@ -57,12 +57,12 @@ class Reader:
         self.got = 0
         self.firstByte: float | None = None
         self.lasted: float | None = None
-        self.connected = self.greeted = self.isServed = False
+        self.isConnected = self.hasGreeted = self.isServed = False
         self.hungUp: float | None = None
         self._address = address
         self._poems = list(poems)
         self._said = 0
-        self._halfClosed = False
+        self._hasHalfClosed = False
         self._endAt: float | None = None
         self.socket = socket.socket(self.family)
         self.socket.setblocking(False)
@@ -76,9 +76,9 @@ class Reader:
         self._connect(self.started)
 
     @property
-    def paced(self) -> bool:
+    def isPaced(self) -> bool:
         """
-        Whether it is a clock, not the kernel, that says when it has a turn.
+        Whether a clock says when it has a turn, not the kernel.
         """
         manners = self.manners
         return bool(manners.readsPerSecond or manners.saysPerSecond) or (
@@ -90,9 +90,9 @@ class Reader:
         """
         The events that it waits for, as a mask for epoll.
         """
-        if not self.connected:
+        if not self.isConnected:
             return select.EPOLLOUT
-        if not self.greeted:
+        if not self.hasGreeted:
             return select.EPOLLIN
         manners, mask = self.manners, 0
         talks = self._said < len(manners.says) and self.got >= manners.saysAt
@@ -114,13 +114,13 @@ class Reader:
                 self._connect(now)
             return
         try:
-            if not self.connected:
+            if not self.isConnected:
                 # Before the answer to a connect, a send would fail with EAGAIN.
                 self.socket.getpeername()
-                self.connected = True
-            self.greeted = self.greeted or self._greet(now)
-            # One that reads as it can goes on while there is something.
-            while self.greeted and self.outcome is None and self.got > before:
+                self.isConnected = True
+            self.hasGreeted = self.hasGreeted or self._greet(now)
+            # Go on as long as there is something to read.
+            while self.hasGreeted and self.outcome is None and self.got > before:
                 before = self.got
                 self._say(now)
                 self._read(now)
@@ -128,7 +128,7 @@ class Reader:
             return
         except OSError as error:
             if error.errno == errno.ENOTCONN:
-                self.look(now)
+                self.check(now)
             elif error.errno in (errno.ECONNRESET, errno.EPIPE):
                 self._finish("reset", now)
             else:
@@ -138,30 +138,33 @@ class Reader:
         self._connectAt = None
         code = self.socket.connect_ex(self._address)
         if code == errno.EAGAIN:
-            # A UNIX socket whose queue is full: one that can wait would wait.
+            # The queue of the UNIX socket is full: a blocking socket would wait.
             self._connectAt = now + AGAIN
         elif code not in (0, errno.EINPROGRESS):
             self._finish("refused", now)
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """
         See whether the connection is broken.
         """
         code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            # One that had no turn since may not know that it was connected.
-            isReset = self.connected or code == errno.ECONNRESET
+            # A reader that had no turn since may not know that it was connected.
+            isReset = self.isConnected or code == errno.ECONNRESET
             self._finish("reset" if isReset else "refused", now)
 
     def _greet(self, now: float) -> bool:
         """
-        Say what has to be said before the poem.
+        Do the handshake that comes before the poem, if there is one.
 
-        @return: whether that is done.
+        @return: whether it is done.
         """
         return True
 
     def _say(self, now: float) -> None:
+        """
+        Send what its manners demand by now, then half-close if they do.
+        """
         manners = self.manners
         size = len(manners.says)
         if manners.saysPerSecond:
@@ -176,9 +179,9 @@ class Reader:
                 self.progressAt = now
             except BlockingIOError:
                 return
-        if manners.halfCloses and not self._halfClosed:
+        if manners.halfCloses and not self._hasHalfClosed:
             self._halfClose()
-            self._halfClosed = True
+            self._hasHalfClosed = True
 
     def _send(self, data: bytes) -> int:
         return self.socket.send(data)
@@ -187,6 +190,9 @@ class Reader:
         self.socket.shutdown(socket.SHUT_WR)
 
     def _read(self, now: float) -> None:
+        """
+        Read once, as much as its manners allow by now, and end if that was the end.
+        """
         manners = self.manners
         if self._endAt is not None:
             if now >= self._endAt:
@@ -221,7 +227,7 @@ class Reader:
 
     def _end(self, now: float) -> None:
         """
-        Every byte has come, and the end.
+        End, after every byte and a clean end have come.
         """
         self.isServed = True
         self._endAt = now + self.manners.staysFor

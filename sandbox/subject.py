@@ -5,7 +5,6 @@ A server under test: the plain composition, or ours.
 from __future__ import annotations
 
 import base64
-import os
 import random
 import re
 import socket
@@ -23,17 +22,21 @@ from sandbox.network import LOOPBACK, UNIX, Loopback, TLSConnections
 from sandbox.processes import Server
 
 # A poem of up to about 1 MB fits the kernel's buffers, which hides most faults.
-# It is text: telnet, as curl has it, gives bytes above 127 a meaning.
+# It is text, since bytes above 127 have a meaning in curl's telnet.
 BIG = base64.encodebytes(random.Random(17).randbytes(3_750_000))[:5_000_000]
 
 PLAIN = "plain"
 OURS = "ours"
 KINDS = (PLAIN, OURS)
 
+# The UNIX socket of a server, in its directory.
+SOCKET = "poem.sock"
+
 PLAIN_TAC = Path(__file__).with_name("plain.tac")
 
-# What the plain composition says when it listens.
-PLAIN_STARTED = "starting on "
+# What the plain composition logs: the port it is about to listen on, and that it does.
+PLAIN_PORT = r"starting on (\d+)"
+PLAIN_STARTED = ("serving",)
 
 
 class Subject:
@@ -66,27 +69,24 @@ class Subject:
         self.network = network
         self.address: Address
         if network is UNIX:
-            self.address = str(socketPath(sandbox))
+            self.address = str(sandbox.path / SOCKET)
         else:
-            pattern = PLAIN_STARTED + r"(\d+)"
-            ports = re.findall(pattern, server.log) if kind == PLAIN else server.ports
-            self.address = (network.host, int(ports[0]))
-
-    def crowd(self, *others: bytes) -> Crowd:
-        """
-        @param others: what may come in place of the poem.
-
-        @return: a crowd of readers, none yet.
-        """
-        network, poems = self.network, [self.poem, *others]
-        return Crowd(self.address, poems, network.reader, network.atReaders)
+            ports = server.ports
+            if kind == PLAIN:
+                ports = [int(port) for port in re.findall(PLAIN_PORT, server.log)]
+            self.address = (network.host, ports[0])
 
     @contextmanager
     def readers(self, *others: bytes) -> Iterator[Crowd]:
         """
-        A crowd that is sent away in the end.
+        Have readers for as long as the context lasts.
+
+        @param others: what may come in place of the poem.
+
+        @return: a crowd, empty to begin with.
         """
-        crowd = self.crowd(*others)
+        network, poems = self.network, [self.poem, *others]
+        crowd = Crowd(self.address, poems, network.reader, network.atReaders)
         try:
             yield crowd
         finally:
@@ -94,7 +94,7 @@ class Subject:
 
     def connect(self) -> socket.socket:
         """
-        @return: a connection that waits.
+        @return: a new connection, which blocks.
         """
         with self.network.atReaders():
             return connect(self.address)
@@ -113,47 +113,28 @@ class Subject:
 
     def waitForNamed(self, count: int) -> None:
         """
-        Wait until the log names so many readers who are sent a poem.  Those who come
-        together share a line.
+        Wait until the log names so many readers to whom a poem is sent.
         """
         what = f"{count} readers in the log"
         self.server.waitUntil(lambda: self.named() >= count, what)
 
-    def processorTime(self) -> float:
-        """
-        @return: the seconds of processor time that it has used.
-        """
-        fields = self._read("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> int:
-        """
-        @return: its resident memory, in KiB.
-        """
-        (size,) = re.findall(r"VmRSS:\s+(\d+) kB", self._read("status"))
-        return int(size)
-
-    def descriptors(self) -> int:
-        """
-        @return: how many descriptors it has open.
-        """
-        return len(os.listdir(f"/proc/{self.server.pid}/fd"))
-
     def idleDescriptors(self) -> int:
         """
-        @return: how many descriptors it has open when nobody is connected; to be
-            asked when nobody is.
+        @return: how many descriptors it has open without readers.  There must be none
+            when this is called.
         """
         with self.readers() as crowd:
             (reader,) = crowd.add(1, Manners(readsPerSecond=1000))
             crowd.run(30, until=lambda: reader.got > 0)
-            return self.descriptors() - 1
+            return self.server.descriptors() - 1
 
     def waitFor(self, happened: Callable[[], bool], seconds: float = 30.0) -> float:
         """
-        Wait until something is so.
+        Wait until something has happened.
 
-        @return: the seconds that it took; C{seconds} when it did not happen.
+        @param seconds: for how long at most.
+
+        @return: the seconds that it took; C{seconds} if it did not happen.
         """
         start = time.monotonic()
         while not happened() and time.monotonic() - start < seconds:
@@ -162,8 +143,8 @@ class Subject:
 
     def flaws(self) -> list[str]:
         """
-        @return: what is wrong with how it ended, if it has: a traceback in the
-            log, a pid file that was left.
+        @return: what is wrong: a traceback in the log, a pid file that it left when it
+            ended.
         """
         flaws = []
         if "Traceback" in self.server.log:
@@ -171,16 +152,6 @@ class Subject:
         if self.server.hasEnded() and (self.sandbox.path / "twistd.pid").exists():
             flaws.append("pid file left")
         return flaws
-
-    def _read(self, name: str) -> str:
-        return Path(f"/proc/{self.server.pid}/{name}").read_text()
-
-
-def socketPath(sandbox: Sandbox) -> Path:
-    """
-    @return: where a server of this directory has its UNIX socket.
-    """
-    return sandbox.path / "poem.sock"
 
 
 def plainCommand(poem: Path, endpoint: str) -> tuple[dict[str, str], str]:
@@ -225,7 +196,7 @@ def running(
         sandbox.path.chmod(0o777)  # for whom --uid names, too
         twistd = f"{quoted(findCommand('twistd'))} -n {prefix}"
         if network is UNIX:
-            endpoint = f"unix:{socketPath(sandbox)}"
+            endpoint = f"unix:{sandbox.path / SOCKET}"
         elif isinstance(network, TLSConnections):
             endpoint = f"{sandbox.makeCertificate(port)}:interface={network.host}"
         else:
@@ -236,7 +207,7 @@ def running(
                 f"{twistd} fastpoetry --poem {path} --endpoint {endpoint} {options}"
             )
         else:
-            texts = [PLAIN_STARTED]
+            texts = PLAIN_STARTED
             settings, arguments = plainCommand(path, endpoint)
             words = " ".join(f"{name}={value}" for name, value in settings.items())
             command = f"env {words} {twistd} {arguments}"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import (
     DEADLINE,
+    NGINX_STREAM,
     POEM,
     Sandbox,
     Server,
@@ -61,9 +61,6 @@ stream {{
     }}
 }}
 """
-
-# Where Debian has what nginx does not have built in.
-STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
 TCP = "tcp:0:interface=127.0.0.1"
 
@@ -290,7 +287,7 @@ class NginxTests(BalancerTestCase):
         """
         Start nginx, and wait until it listens.
         """
-        load = f"load_module {STREAM};" if STREAM.exists() else ""
+        load = f"load_module {NGINX_STREAM};" if NGINX_STREAM.exists() else ""
         text = NGINX.format(port=self.port, server=server, load=load)
         self.ground.write("nginx.conf", text.encode())
         nginx = quoted(findCommand("nginx"))

@@ -87,7 +87,9 @@ class FaultTests(SynchronousTestCase):
         readers = crowd.add(count, manners)
 
         def areConnected() -> bool:
-            return all(one.connected if inQueue else one.greeted for one in readers)
+            return all(
+                one.isConnected if inQueue else one.hasGreeted for one in readers
+            )
 
         crowd.run(DEADLINE, until=areConnected)
         self.assertTrue(areConnected())
@@ -105,8 +107,8 @@ class FaultTests(SynchronousTestCase):
 
         @param idle: how many descriptors it has then.
         """
-        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
-        self.assertEqual(idle, subject.descriptors())
+        subject.waitFor(lambda: subject.server.descriptors() <= idle, DEADLINE)
+        self.assertEqual(idle, subject.server.descriptors())
 
     def test_talkers(self) -> None:
         """
@@ -128,12 +130,12 @@ class FaultTests(SynchronousTestCase):
         for network, most in ((LOOPBACK, 4), (TLS, 64)):
             subject = self.start(network=network)
             self.assertEqual({"whole": 1}, self.fetch(subject, 1))
-            before, count = subject.memory(), 500
+            before, count = subject.server.memory(), 500
             stalled = self.crowd(subject)
             for _ in range(count // 50):  # many handshakes at once need more
                 self.connect(stalled, 50, STALLED)
             subject.waitForNamed(count + 1)
-            self.assertLess(subject.memory() - before, most * count)
+            self.assertLess(subject.server.memory() - before, most * count)
             self.assertEqual({"whole": 10}, self.fetch(subject, 10))
             self.assertEqual({"never served": count}, dict(stalled.outcomes()))
             self.stack.close()  # this process has no descriptors for both crowds

@@ -156,6 +156,19 @@ class ImportTests(SynchronousTestCase):
         for name in names:
             self.assertEqual(self.imports[name] & names, set(), name)
 
+    def test_sandbox(self) -> None:
+        """
+        Tests and benchmarks do not import one another, and what both need imports
+        neither.  The package imports none of the three.
+        """
+        tops = {"benchmarks", "sandbox", "tests"}
+        allowed = {name: {name, "sandbox"} for name in ("benchmarks", "tests")}
+        allowed.update(sandbox={"sandbox"}, fastpoetry=set())
+        for name, others in allowed.items():
+            for path in (Path(ROOT) / name).rglob("*.py"):
+                found = {each.partition(".")[0] for each in importsOf(path)}
+                self.assertLessEqual(found & tops, others, path)
+
 
 class SizeTests(SynchronousTestCase):
     """

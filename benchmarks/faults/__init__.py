@@ -1,6 +1,7 @@
 """
-Faults, a module for each group.  Each has a function C{rows} that makes them, for
-the plain composition and for ours, and gives the rows of the table.
+What a server does under faults.  There is a module for each group of faults.  Its
+function C{rows} makes them, at the plain composition and at ours, and yields the rows
+of the table.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ class Scale:
     """
     How much is tried.
 
-    @ivar quick: whether it is only to be seen that everything runs.
+    @ivar isQuick: whether a tenth is enough.
 
-    @ivar full: whether the largest counts are tried, too.
+    @ivar isFull: whether the largest counts are tried, too.
 
-    @ivar link: the link with a delay, where it can be had.
+    @ivar link: the link with a delay, if it could be made.
     """
 
-    quick: bool = False
-    full: bool = False
+    isQuick: bool = False
+    isFull: bool = False
     link: Link | None = None
 
     def count(self, number: int) -> int:
         """
-        @return: how many to try.
+        @return: so many, or a tenth.
         """
-        return max(1, number // 10) if self.quick else number
+        return max(1, number // 10) if self.isQuick else number
 
     @property
     def networks(self) -> list[Loopback]:
@@ -56,7 +57,7 @@ class Scale:
 
 def tries(count: int, networks: list[Loopback]) -> str:
     """
-    @return: that so many are tried on each of these networks.
+    @return: the words for so many tries on each of these networks.
     """
     return "; ".join(f"{count:,} {network.where}" for network in networks)
 
@@ -69,11 +70,13 @@ def together(
     """
     Make a fault on several networks.
 
-    @param measure: is given the network and the kind of server; says what comes of
-        the fault, and whether that is what ours promises.
+    @param measure: makes the fault on a network at a kind of server; returns what
+        comes of it in words, and whether that is what ours promises.
 
-    @return: what is said, once where it is the same for all, and whether ours keeps
-        its promise everywhere.
+    @param kind: of the server, see L{running}.
+
+    @return: the words, once if they are the same for all networks, and whether the
+        promise is kept on each.
     """
     kept = True
     where: dict[str, list[str]] = {}
@@ -96,10 +99,10 @@ def compare(measure: Callable[[str], tuple[str, bool]]) -> tuple[dict[str, str],
     """
     Make a fault for each kind of server.
 
-    @param measure: is given the kind; says what comes of the fault, and whether
-        that is what ours promises.
+    @param measure: makes the fault at a kind of server; returns what comes of it in
+        words, and whether that is what ours promises.
 
-    @return: what is said, by kind, and whether ours keeps its promise.
+    @return: the words, by kind, and whether ours keeps its promise.
     """
     results = {kind: measure(kind) for kind in KINDS}
     return {kind: said for kind, (said, _) in results.items()}, results[OURS][1]
@@ -118,6 +121,6 @@ def isMissing(command: str) -> bool:
 
 def never() -> bool:
     """
-    What never happens.
+    The condition of a wait that only its time ends.
     """
     return False

@@ -6,15 +6,18 @@ without pause.
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from benchmarks.faults import Scale, isMissing
-from benchmarks.table import Row, say
-from sandbox import ROOT, Sandbox, Server, connect, findCommand, holdPort, quoted
+from benchmarks.faults.machines import (
+    HAPROXY,
+    INSTANCES,
+    NGINX,
+    Machines,
+)
+from benchmarks.faults.row import Row, say
 from sandbox.crowd import Crowd
 from sandbox.manners import Manners
 from sandbox.network import LOOPBACK, TLS, Loopback
@@ -22,14 +25,6 @@ from sandbox.subject import BIG, OURS, PLAIN
 
 POEM = BIG[:300_000]
 READERS = 32
-INSTANCES = (1, 2, 3)
-
-HAPROXY, NGINX = "HAProxy", "nginx"
-CONFIGURATIONS = {HAPROXY: "haproxy.cfg", NGINX: "nginx-stream.conf"}
-
-# Where Debian has what nginx does not have built in.
-MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
-
 MANNERS = [
     Manners(),
     Manners(says=b"x" * 2**16),
@@ -43,7 +38,7 @@ def rowsOf(name: str, scale: Scale) -> Iterator[Row]:
     """
     A poem of 300 KB, and one of 10 MB for those who are in flight when all is killed.
 
-    @param name: of the balancer, one of L{CONFIGURATIONS}.
+    @param name: of the balancer, L{HAPROXY} or L{NGINX}.
     """
     if isMissing(name.lower()):
         yield Row(name, "not installed", {})
@@ -65,93 +60,6 @@ def rowsOf(name: str, scale: Scale) -> Iterator[Row]:
 def _row(fault: str, tried: str, found: tuple[str, bool]) -> Row:
     said, kept = found
     return Row(fault, tried, {PLAIN: "not tried", OURS: said}, kept)
-
-
-class Machines:
-    """
-    Three instances and a balancer, each at an address of its own.
-
-    @ivar instances: the processes that serve.
-
-    @ivar balancer: the process before them.
-    """
-
-    def __init__(
-        self, stack: ExitStack, name: str, network: Loopback, poem: bytes
-    ) -> None:
-        """
-        Start them.
-        """
-        self.network, self.poem, self._stack = network, poem, stack
-        self._port = holdPort(stack.callback, socket.SO_REUSEADDR)
-        self._status = holdPort(stack.callback, socket.SO_REUSEADDR)
-        self.address = ("127.0.0.10", self._port)
-        self.instances = {number: self.start(number) for number in INSTANCES}
-        self.balancer = self._balance(name)
-
-    def start(self, number: int) -> Server:
-        """
-        Start an instance.
-        """
-        sandbox, host = Sandbox(self._stack.callback, self.poem), f"127.0.0.1{number}"
-        endpoint = f"tcp:{self._port}"
-        if self.network is TLS:
-            endpoint = sandbox.makeCertificate(self._port)
-        return sandbox.foreground(
-            f"twistd -n --pidfile= fastpoetry --poem poem.txt --grace 60 "
-            f"-e {endpoint}:interface={host} --proxy-protocol 127.0.0.10 "
-            f"--status tcp:{self._status}:interface={host}"
-        )
-
-    def _balance(self, name: str) -> Server:
-        sandbox = Sandbox(self._stack.callback)
-        self._admin = sandbox.path / "admin.sock"
-        text = (ROOT / "deploy" / CONFIGURATIONS[name]).read_text()
-        if not Path(MODULE).exists():
-            text = text.replace(f"load_module {MODULE};", "")
-        for old, new in {
-            "192.0.2.1": "127.0.0.1",
-            "10080": f"{self._status}",
-            "10000": f"{self._port}",
-            "/run/haproxy": f"{sandbox.path}",
-            "/run": f"{sandbox.path}",
-        }.items():
-            text = text.replace(old, new)
-        sandbox.write("conf", text.encode())
-        if name == HAPROXY:
-            command = f"{quoted(findCommand('haproxy'))} -db -f conf"
-        else:
-            command = (
-                f"{quoted(findCommand('nginx'))} -e stderr -p {quoted(sandbox.path)} "
-                "-c conf -g 'daemon off; master_process off;'"
-            )
-        balancer = sandbox.foreground(command, [])
-
-        def listens() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(self.address) == 0
-
-        balancer.waitUntil(listens, name)
-        return balancer
-
-    def restart(self, number: int, how: signal.Signals) -> None:
-        """
-        Stop an instance, start it again, and wait until it has readers.
-        """
-        if how == signal.SIGTERM:
-            self._setState(number, "drain")
-        self.instances[number].signal(how)
-        self.instances[number].waitForEnd()
-        new = self.instances[number] = self.start(number)
-        self._setState(number, "ready")
-        new.waitUntil(lambda: new.readers > 0, "reader")
-
-    def _setState(self, number: int, state: str) -> None:
-        if self._admin.exists():  # of HAProxy
-            with connect(self._admin) as admin:
-                server = "abc"[number - 1]
-                admin.sendall(f"set server poem/{server} state {state}\n".encode())
-                admin.recv(1024)  # when it is so
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.counters import counters
 from benchmarks.faults import Scale, compare, tries
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
+from benchmarks.kernel import counters
 from sandbox import POEM
 from sandbox.manners import Manners
 from sandbox.network import DOORS, TLS, UNIX, Loopback
@@ -25,10 +25,11 @@ OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
 # Fetches without pause, eight at a time, until it is killed.
 BUSY = """
 import sys
-from benchmarks import crowd
-kind, host, port = sys.argv[1:]
-address = (host, int(port)) if host else port
-crowd = crowd.Crowd(address, [], getattr(crowd, kind))
+from sandbox.crowd import Crowd
+from sandbox.network import DOORS
+name, host, port = sys.argv[1:]
+(kind,) = (network.reader for network in DOORS if network.name == name)
+crowd = Crowd((host, int(port)) if host else port, [], kind)
 while True:
     crowd.readers.clear()
     crowd.add(8 - len(crowd))
@@ -46,7 +47,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         fault = f"a burst at {'a busy' if busy else 'an idle'} server"
         tried = f"3 times {tries(count, [network])}, at once"
         measure = partial(_try, busy, count, network)
-        yield Row(fault, tried, *compare(measure), timed=True)
+        yield Row(fault, tried, *compare(measure), isTimed=True)
 
 
 def _try(busy: bool, count: int, network: Loopback, kind: str) -> tuple[str, bool]:
@@ -54,8 +55,8 @@ def _try(busy: bool, count: int, network: Loopback, kind: str) -> tuple[str, boo
         if busy:
             address = subject.address
             words = ["", address] if isinstance(address, str) else map(str, address)
-            name = network.reader.__name__
-            load = subprocess.Popen([sys.executable, "-c", BUSY, name, *words])
+            command = [sys.executable, "-c", BUSY, network.name, *words]
+            load = subprocess.Popen(command)
             stack.callback(load.wait)
             stack.callback(load.kill)
             subject.waitForNamed(100)
@@ -63,6 +64,9 @@ def _try(busy: bool, count: int, network: Loopback, kind: str) -> tuple[str, boo
 
 
 def _burst(subject: Subject, count: int) -> tuple[str, bool]:
+    """
+    Have three bursts of readers come.
+    """
     outcomes: Counter[str] = Counter()
     waits: list[float] = []
     before = counters(OVERFLOWS, RETRANSMITTED)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from benchmarks.faults import Scale, compare, isMissing
-from benchmarks.table import Row
+from benchmarks.faults.row import Row
 from sandbox import findCommand, quoted
 from sandbox.network import LOOPBACK, TLS, UNIX, Loopback
 from sandbox.subject import BIG, Subject, running

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from benchmarks.faults import Scale, isMissing
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox import SANDBOX_VARIABLE, Sandbox, findCommand, freePort, quoted
 from sandbox.connections import TCPAddress
 from sandbox.crowd import Crowd
@@ -121,6 +121,11 @@ def _inTurn(kind: str, times: int, network: Loopback) -> tuple[str, bool]:
 def _activated(
     times: int, overlap: bool
 ) -> Iterator[tuple[TCPAddress, Callable[[], bool]]]:
+    """
+    Have daemons started on a socket, one after another.
+
+    @return: the address of the socket, and whether all is over.
+    """
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         sandbox = Sandbox(stack.callback)
         path = sandbox.write("poem.txt", POEM)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.faults import Scale, compare, together, tries
-from benchmarks.table import Row
+from benchmarks.faults.row import Row
 from sandbox.manners import LEAVERS, LEAVERS_IN_HANDSHAKE, Manners
 from sandbox.network import DOORS, TLS, UNIX, Loopback
 from sandbox.subject import BIG, running
@@ -33,6 +33,9 @@ def rows(scale: Scale) -> Iterator[Row]:
 def _leave(
     rounds: int, manners: Manners, network: Loopback, kind: str
 ) -> tuple[str, bool]:
+    """
+    Have readers leave, and see what is left of them.
+    """
     count = rounds * AT_ONCE
     with running(kind, BIG, network=network) as subject:
         idle = subject.idleDescriptors()
@@ -43,8 +46,8 @@ def _leave(
             left = crowd.outcomes()["left"]
             (last,) = crowd.add(1)  # all those before were accepted
             crowd.run(60)
-        subject.waitFor(lambda: subject.descriptors() <= idle)
-        descriptors = subject.descriptors() - idle
+        subject.waitFor(lambda: subject.server.descriptors() <= idle)
+        descriptors = subject.server.descriptors() - idle
         names = subject.named() - 2
         flaws = subject.flaws()
     served = last.outcome in ("whole", "unproven")

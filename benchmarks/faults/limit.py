@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.faults import Scale, compare, never, together, tries
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox import POEM
 from sandbox.manners import Manners
 from sandbox.network import DOORS, LOOPBACK, Loopback
@@ -33,13 +33,16 @@ def rows(scale: Scale) -> Iterator[Row]:
     fault = "`ulimit -n 128`, all places taken by stalled readers"
     measure = partial(together, _idle, DOORS)
     tried = f"{tries(300, DOORS)}; for 5 s"
-    yield Row(fault, tried, *compare(measure), timed=True)
+    yield Row(fault, tried, *compare(measure), isTimed=True)
     yield _queue(6000)
 
 
 def _serve(
     count: int, options: str, descriptors: int | None, network: Loopback, kind: str
 ) -> tuple[str, bool]:
+    """
+    Serve more readers at once than there is room for.
+    """
     server = running(kind, BIG, options, network, descriptors=descriptors)
     with server as subject:
         if descriptors is not None:
@@ -57,9 +60,9 @@ def _idle(network: Loopback, kind: str) -> tuple[str, bool]:
     with server as subject, subject.readers() as crowd:
         crowd.add(300, Manners(readsPerSecond=0))
         crowd.run(2, until=never)
-        start = subject.processorTime()
+        start = subject.server.processorTime().used
         crowd.run(5, until=never)
-        used = subject.processorTime() - start
+        used = subject.server.processorTime().used - start
         ended = sum(reader.outcome is not None for reader in crowd.readers)
     return f"{used:.2f} s of processor time", used < 0.1 and not ended
 
@@ -75,7 +78,7 @@ def _queue(count: int) -> Row:
         crowd.run(1, until=never)
         rest = crowd.add(count)
         crowd.run(0.5, until=never)
-        waiting = sum(reader.connected for reader in rest)
+        waiting = sum(reader.isConnected for reader in rest)
         crowd.run(120, patience=30)
         outcomes = crowd.outcomes(rest)
         longest = max(reader.lasted or 120.0 for reader in rest)
@@ -86,4 +89,4 @@ def _queue(count: int) -> Row:
     tried = f"{tries(count, [LOOPBACK])}; at once, all 10 places taken for 2 to 4 s"
     fault = "`--max-connections 10`, and more than the queue holds"
     cells = {PLAIN: NONE, OURS: ours}
-    return Row(fault, tried, cells, outcomes["whole"] == count, timed=True)
+    return Row(fault, tried, cells, outcomes["whole"] == count, isTimed=True)

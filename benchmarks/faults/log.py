@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.faults import Scale, compare
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox import POEM, Sandbox, freePort
 from sandbox.crowd import Crowd
 from sandbox.subject import PLAIN, plainCommand, running
@@ -55,6 +55,11 @@ def _size(count: int, atOnce: int, kind: str) -> tuple[str, bool]:
 
 
 def _full(count: int, isDisk: bool, kind: str) -> tuple[str, bool]:
+    """
+    Serve while nothing can be written to the log.
+
+    @param isDisk: whether the log is on a full disk, and not F{/dev/full}.
+    """
     with ExitStack() as stack:
         sandbox = Sandbox(stack.callback)
         path = sandbox.write("poem.txt", POEM)

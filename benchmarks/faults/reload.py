@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.faults import Scale, compare, never, together, tries
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox.manners import Manners
 from sandbox.network import DOORS, Loopback
 from sandbox.subject import BIG, OURS, PLAIN, Subject, running
@@ -72,9 +72,9 @@ class _Loads:
         self._file = subject.server.logPath.open("rb")
         self._rest = b""
         self.count = 0
-        self.look()
+        self.read()
 
-    def look(self) -> int:
+    def read(self) -> int:
         """
         @return: how often, up to now.
         """
@@ -84,6 +84,9 @@ class _Loads:
 
 
 def _alternate(times: int, network: Loopback, kind: str) -> tuple[str, bool]:
+    """
+    Replace the poem by the other one again and again, while readers fetch it.
+    """
     server = running(kind, OLD, network=network)
     with server as subject, subject.readers(NEW) as crowd:
         path = subject.sandbox.path / "poem.txt"
@@ -92,9 +95,14 @@ def _alternate(times: int, network: Loopback, kind: str) -> tuple[str, bool]:
         loads, done = _Loads(subject), 0
 
         def turn() -> bool:
+            """
+            Have the poem replaced when the last one is loaded.
+
+            @return: whether that is over.
+            """
             nonlocal done
             crowd.add(64 - len(crowd))
-            if loads.look() <= done:
+            if loads.read() <= done:
                 return subject.server.hasEnded()
             if done == times:
                 return True
@@ -140,6 +148,11 @@ def _halfWay(network: Loopback, kind: str) -> tuple[str, bool]:
 
 
 def _once(fault: str, spoil: Callable[[Path], None], served: bytes) -> Row:
+    """
+    Spoil the file of the poem, and have it reloaded.
+
+    @param served: the poem that has to be served then.
+    """
     isNobody = os.geteuid() == 0
     prefix = "--uid nobody --gid nogroup" if isNobody else ""
     with running(OURS, OLD, prefix=prefix) as subject:

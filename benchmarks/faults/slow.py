@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from benchmarks.faults import Scale, never
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox.crowd import Crowd
 from sandbox.manners import Manners
 from sandbox.network import LOOPBACK, TLS, UNIX, Loopback
@@ -21,7 +21,7 @@ BUFFERS = (4096, 16_384, 65_536, None)  # bytes; None: the system's own
 TIMEOUTS = (10, 60)
 
 # How many bytes are read at most before the reader's kernel acknowledges more
-# (measured by benchmarks.window, and rounded up), by receive buffer: where a
+# (see silences() in window.py; rounded up), by receive buffer: where a
 # segment has 65,483 bytes, and where it has 1,448.
 SILENT = {4096: 8000, 16_384: 30_000, 65_536: 140_000, None: 140_000}
 SILENT_AFAR = dict.fromkeys(BUFFERS, 9500)
@@ -37,7 +37,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     """
     A poem of 5 MB, read slowly for minutes, then to its end as fast as it comes.
     """
-    seconds = 20 if scale.quick else 200
+    seconds = 20 if scale.isQuick else 200
     with ExitStack() as stack:
 
         def begin(kind: str, options: str, network: Loopback) -> _Group:

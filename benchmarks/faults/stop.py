@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.faults import HUGE, Scale, compare, together, tries
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox.crowd import Crowd
 from sandbox.manners import Manners
 from sandbox.network import DOORS, Loopback
@@ -26,7 +26,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     for number in (signal.SIGTERM, signal.SIGINT):
         measure = partial(together, partial(_drain, number, count), DOORS)
         tried = f"{tries(count, DOORS)}; {what}"
-        yield Row(number.name, tried, *compare(measure), timed=True)
+        yield Row(number.name, tried, *compare(measure), isTimed=True)
     tried = f"{tries(count, DOORS)}; at 50 KB/s"
     fault = "SIGTERM, `--grace 3`, and readers who need longer"
     measure = partial(together, partial(_grace, count), DOORS)
@@ -48,7 +48,7 @@ def _inFlight(subject: Subject, crowd: Crowd, count: int, manners: Manners) -> N
     idle = subject.idleDescriptors()
 
     def areIn() -> bool:
-        return subject.descriptors() >= idle + len(crowd.readers)
+        return subject.server.descriptors() >= idle + len(crowd.readers)
 
     while len(crowd.readers) < count:  # a few at a time, so that it is no burst
         crowd.add(min(20, count - len(crowd.readers)), manners)
@@ -72,6 +72,9 @@ def _end(subject: Subject, crowd: Crowd, start: float) -> str:
 def _drain(
     number: signal.Signals, count: int, network: Loopback, kind: str
 ) -> tuple[str, bool]:
+    """
+    Stop a server with readers in flight, and others in its queue.
+    """
     server = running(kind, HUGE, "--grace 80", network)
     with server as subject, subject.readers() as crowd:
         manners = Manners(readsPerSecond=3_000_000)
@@ -79,7 +82,7 @@ def _drain(
         # These are in the queue when the signal comes.
         subject.server.signal(signal.SIGSTOP)
         waiting = crowd.add(count // 4, manners)
-        crowd.run(10, until=lambda: all(reader.connected for reader in waiting))
+        crowd.run(10, until=lambda: all(reader.isConnected for reader in waiting))
         start = time.monotonic()
         subject.server.signal(number)
         subject.server.signal(signal.SIGCONT)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.faults import Scale, compare, together, tries
-from benchmarks.table import Row, say
+from benchmarks.faults.row import Row, say
 from sandbox.manners import TALKERS, TALKERS_BELOW_TLS, Manners
 from sandbox.network import TLS, Loopback
 from sandbox.subject import BIG, running

@@ -3,10 +3,10 @@
  *
  *     floor ADDRESS FILE LOG LINGER [LOW-WATER]
  *
- * ADDRESS is that of address.h.  LOG is a file that gets a line per reader, or "-" for none.  LINGER is 1 for a
- * half-close, with the reader's end waited for and what it sends thrown away, and 0
- * for a close at once.  LOW-WATER is how many bytes the kernel may hold that it has
- * not sent yet (TCP_NOTSENT_LOWAT).
+ * ADDRESS is that of address.h.  LOG is a file that gets a line for each reader, or
+ * "-" for none.  With LINGER 1 it half-closes, waits for the reader's end, and throws
+ * away what the reader sends; with 0 it closes at once.  LOW-WATER is how many bytes
+ * the kernel may hold that it has not sent yet (TCP_NOTSENT_LOWAT).
  */
 #define _GNU_SOURCE
 #include "../address.h"

@@ -1,25 +1,28 @@
 """
-How many system calls a poem costs.
-
-    python -m benchmarks.syscalls [NAME ...]
-
-Under C{strace}, with the readers one after the other: what a server saves by doing
-several readers at once is not in these numbers, and neither is what else the machine
-does.
+How many system calls a poem costs, under C{strace}.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.contenders import BY_NAME, FLOOR, FLOOR_SAME, OURS, PLAIN_SAME
-from benchmarks.contest import SMALL, Ring
+from benchmarks.cost.contenders import (
+    BY_NAME,
+    FLOOR,
+    FLOOR_SAME,
+    GO_SAME,
+    OURS,
+    PLAIN_SAME,
+)
+from benchmarks.cost.ring import SMALL, Ring
+from benchmarks.report import table
+
+NAMES = (FLOOR, FLOOR_SAME, GO_SAME, OURS, PLAIN_SAME)
+POEMS = 200
 
 # When nothing has been called for so many seconds, the readers are gone.
 CALM = 0.3
@@ -30,7 +33,7 @@ _CALL = re.compile(r"^(?:\d+ +)?(\w+)\(", re.MULTILINE)
 
 def count(
     name: str,
-    poems: int = 200,
+    poems: int,
     readers: int = 1,
     size: int = SMALL,
     isUnix: bool = False,
@@ -77,35 +80,23 @@ def _settled(trace: Path) -> int:
     return size
 
 
-def main(arguments: list[str]) -> int:
+def calls() -> str:
     """
-    Count, and print a table.
+    Count the calls of several servers.
 
-    @return: 1 where there is no C{strace}, and 0 otherwise.
+    @return: how many a poem costs, in Markdown.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.syscalls", description=__doc__.split("\n\n")[0]
-    )
-    parser.add_argument("--poems", type=int, default=200)
-    parser.add_argument("--readers", type=int, default=1, help="so many at once")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BY_NAME))
-    options = parser.parse_args(arguments)
     if shutil.which("strace") is None:
-        print("strace is not there", file=sys.stderr)
-        return 1
-    names = options.names or [OURS, FLOOR, FLOOR_SAME, PLAIN_SAME]
-    print("| | calls per poem | which |\n| --- | ---: | --- |")
-    for name in names:
-        calls = count(name, options.poems, options.readers)
-        total = sum(calls.values()) / options.poems
+        return "Missing: strace.\n"
+    rows = []
+    for name in NAMES:
+        if BY_NAME[name].isMissing:
+            continue
+        found = count(name, POEMS)
         which = ", ".join(
-            f"{call} {number / options.poems:.2g}"
-            for call, number in calls.most_common()
-            if number * 100 > options.poems
+            f"{call} {number / POEMS:.2g}"
+            for call, number in found.most_common()
+            if number * 100 > POEMS
         )
-        print(f"| {name} | {total:.1f} | {which} |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        rows.append([name, f"{sum(found.values()) / POEMS:.1f}", which])
+    return table(["", "calls per poem", "which"], rows)

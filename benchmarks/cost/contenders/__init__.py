@@ -12,15 +12,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import findCommand
+from sandbox import NGINX_STREAM, findCommand
+from sandbox.connections import Address
 from sandbox.subject import PLAIN_TAC
 
 HERE = Path(__file__).parent
 LOAD = HERE.parent / "load.c"
 
-# Debian's; elsewhere the module may be built in.
-NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-# The longest poem that its configuration can have.
+# The longest poem that the configuration of nginx can have.
 NGINX_MOST = 4000
 
 OURS = "fastpoetry"
@@ -89,7 +88,7 @@ class Contender:
     lingers: bool = False
 
     @property
-    def missing(self) -> bool:
+    def isMissing(self) -> bool:
         """
         Whether what it needs is not there.
         """
@@ -163,9 +162,16 @@ def build(directory: Path, isTLS: bool = False) -> None:
         subprocess.run(go, check=True)
 
 
+def text(address: Address) -> str:
+    """
+    @return: an address as F{address.h} has it.
+    """
+    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+
+
 def fill(
     contender: Contender,
-    address: str,
+    address: Address,
     poem: Path,
     directory: Path,
     built: Path,
@@ -174,7 +180,7 @@ def fill(
     """
     Write what the contender needs to start.
 
-    @param address: where it is to listen, as F{address.h} has it.
+    @param address: where it is to listen.
 
     @param poem: the file with the poem.
 
@@ -186,14 +192,10 @@ def fill(
 
     @return: the command that starts it.
     """
-    host, _, port = address.rpartition(":")
-    tcp = f"tcp:{port}:interface={host}"
-    if pem is not None:
-        tcp = f"ssl:{port}:interface={host}:privateKey={pem}:certKey={pem}"
     words = {
-        "address": address,
-        "port": port,
-        "endpoint": f"unix:{address}" if "/" in address else tcp,
+        "address": text(address),
+        "port": address[1],
+        "endpoint": _endpoint(address, pem),
         "file": poem,
         "directory": directory,
         "log": directory / "log",
@@ -202,23 +204,45 @@ def fill(
         "plain": PLAIN_TAC,
         "python": sys.executable,
         "twistd": findCommand("twistd"),
+        "off": directory / "off",
+        "on": directory / "on",
     }
-    for name, log in ("off", "off"), ("on", f"{directory}/log line"):
-        words[name] = directory / name
-        if contender.needs == "nginx":
-            text = poem.read_text().replace("\\", "\\\\").replace('"', '\\"')
-            module = f"load_module {NGINX_STREAM};" if NGINX_STREAM.exists() else ""
-            config = (HERE / "nginx.conf").read_text()
-            (directory / name).write_text(
-                config.format(
-                    modules=module,
-                    directory=directory,
-                    log=log,
-                    port=port,
-                    poem=text,
-                    ssl="" if pem is None else " ssl",
-                    tls="" if pem is None else NGINX_TLS.format(pem=pem),
-                )
-            )
+    if contender.needs == "nginx":
+        for name, log in ("off", "off"), ("on", f"{directory}/log line"):
+            config = _nginx(str(address[1]), poem, directory, log, pem)
+            (directory / name).write_text(config)
     environment = [] if pem is None else ["env", f"PEM={pem}"]
     return environment + [word.format(**words) for word in contender.command.split()]
+
+
+def _endpoint(address: Address, pem: Path | None) -> str:
+    """
+    @return: the description of an endpoint of Twisted.
+    """
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address
+    if pem is None:
+        return f"tcp:{port}:interface={host}"
+    return f"ssl:{port}:interface={host}:privateKey={pem}:certKey={pem}"
+
+
+def _nginx(port: str, poem: Path, directory: Path, log: str, pem: Path | None) -> str:
+    """
+    @param log: what its configuration has for C{access_log}.
+
+    @return: the configuration of nginx.
+    """
+    return (
+        (HERE / "nginx.conf")
+        .read_text()
+        .format(
+            modules=f"load_module {NGINX_STREAM};" if NGINX_STREAM.exists() else "",
+            directory=directory,
+            log=log,
+            port=port,
+            poem=poem.read_text().replace("\\", "\\\\").replace('"', '\\"'),
+            ssl="" if pem is None else " ssl",
+            tls="" if pem is None else NGINX_TLS.format(pem=pem),
+        )
+    )

@@ -11,7 +11,7 @@ from statistics import median
 
 from OpenSSL import SSL
 
-from benchmarks.contenders import (
+from benchmarks.cost.contenders import (
     GO_SAME,
     NGINX,
     NGINX_LOG,
@@ -21,8 +21,10 @@ from benchmarks.contenders import (
     TRIVIAL,
     readersTalkTLS,
 )
-from benchmarks.contest import SMALL, Ring, compete, cost, ratios, spread, table, wrong
-from benchmarks.sizes import poemsOf, readersOf
+from benchmarks.cost.contest import compete, cost, ratios, spread, values, wrong
+from benchmarks.cost.ring import SMALL, Ring
+from benchmarks.cost.sizes import poemsOf, readersOf
+from benchmarks.report import table
 from sandbox.certificate import P256, RSA
 
 NAMES = (OURS, TRIVIAL, PLAIN_LOG, GO_SAME, NGINX, NGINX_LOG)
@@ -72,7 +74,7 @@ LOADS = (
 )
 
 
-def tls(rounds: int = 9) -> str:
+def tls(rounds: int) -> str:
     """
     Send poems over TLS.
 
@@ -84,19 +86,21 @@ def tls(rounds: int = 9) -> str:
 
 
 def _table(load: Load, rounds: int) -> str:
+    """
+    @return: what one load costs.
+    """
     names = [n for n in NAMES if load.size <= NGINX_MOST or n not in (NGINX, NGINX_LOG)]
     with Ring(key=load.key) as ring:
         servers = ring.serve(names, ring.poem(load.size))
         samples = compete(servers, rounds, load.poems, load.readers)
     against = [name for name in AGAINST if name in samples]
-    head = [str(load), "tickets", "µs per poem", *(f"÷ {name}" for name in against)]
-    rows = [[*head, "p50, ms", "wrong"]]
+    rows = []
     for name, own in samples.items():
-        row = [name, f"{median(one.tickets for one in own):.0f}", cost(own)]
+        row = [name, f"{median(values(own, 'tickets')):.0f}", cost(own)]
         row += [spread(ratios(own, samples[other])) for other in against]
-        row.append(spread((one.p50 / 1000 for one in own), ".2f"))
-        rows.append([*row, wrong(own)])
-    return table(rows)
+        rows.append([*row, spread(values(own, "p50"), ".2f"), wrong(own)])
+    head = [str(load), "tickets", "µs per poem", *(f"÷ {name}" for name in against)]
+    return table([*head, "p50, ms", "wrong"], rows)
 
 
 def _libraries() -> str:

@@ -1,11 +1,5 @@
 """
-See that a poem does not cost more than it may::
-
-    python -m benchmarks.guard
-
-What counts are system calls for a poem, and its processor time relative to that of
-plain Twisted doing the same work in the same run; never seconds.  It tells what it
-has found; the exit status is 1 when that is too much, or when poems were wrong.
+What a poem may cost.
 """
 
 from __future__ import annotations
@@ -15,10 +9,11 @@ import sys
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.contenders import OURS, PLAIN_LOG, PLAIN_SAME, readersTalkTLS
-from benchmarks.contest import SMALL, Ring, compete, ratios
-from benchmarks.sizes import poemsOf
-from benchmarks.syscalls import count
+from benchmarks.cost.calls import count
+from benchmarks.cost.contenders import OURS, PLAIN_LOG, PLAIN_SAME, readersTalkTLS
+from benchmarks.cost.contest import compete, ratios
+from benchmarks.cost.ring import SMALL, Ring
+from benchmarks.cost.sizes import poemsOf
 from sandbox.certificate import P256
 
 
@@ -109,11 +104,13 @@ def broken(bound: Bound, rounds: int = 7) -> list[str]:
     return sentences
 
 
-def main() -> int:
+def guard() -> int:
     """
-    Measure all.
+    See that a poem does not cost more than it may.  What counts are system calls, and
+    processor time relative to that of plain Twisted doing the same work in the same
+    run; never seconds.  What is found is printed.
 
-    @return: the exit status.
+    @return: the exit status: 1 when a poem costs too much, or when poems were wrong.
     """
     for command in ("cc", "strace"):
         if shutil.which(command) is None:
@@ -126,7 +123,3 @@ def main() -> int:
     for sentence in sentences:
         print(sentence, file=sys.stderr)
     return 1 if sentences else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

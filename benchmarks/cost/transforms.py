@@ -1,7 +1,5 @@
 """
-See how long others wait while long poems are transformed::
-
-    python -m benchmarks.transforms [--seconds N] [--clients N ...]
+How long others wait while a service transforms long poems.
 
 A client asks for one short poem after another, each over a connection of its own, while
 so many others do the same with poems of 1 MiB; all on loopback.
@@ -9,14 +7,13 @@ so many others do the same with poems of 1 MiB; all on loopback.
 
 from __future__ import annotations
 
-import argparse
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from statistics import quantiles
 
-from benchmarks.table import machine
+from benchmarks.report import table
 from sandbox import Sandbox, connect, readAll
 
 SIZE = 2**20
@@ -28,6 +25,9 @@ KINDS = {
     "nothing but newlines": ("backwards", "\n"),
     "nothing but \u0390": ("proclaim", "\u0390"),
 }
+
+# So many ask for them at once.
+COUNTS = (1, 16)
 
 SHORT = b"15:proclaim.hi you,"
 
@@ -83,38 +83,35 @@ class Clients:
                 thread.join()
 
 
-def row(port: int, kind: str, count: int, seconds: float) -> str:
+def transforms(rounds: int) -> str:
     """
-    @return: a line of a table in Markdown.
+    Ask for one short transform after another, while others ask for long ones.
+
+    @param rounds: for how many seconds with each kind of long poem.
+
+    @return: how long the answers take, in Markdown.
+    """
+    with ExitStack() as stack:
+        (port,) = Sandbox(stack.callback).daemon("poetry-transform --port 0").ports
+        rows = [_row(port, "English", 0, rounds)]
+        rows += [_row(port, kind, n, rounds) for kind in KINDS for n in COUNTS]
+    head = ["clients", "their poems", "answers a second", "p50, ms", "p99", "slowest"]
+    return table(head, rows)
+
+
+def _row(port: int, kind: str, count: int, seconds: float) -> list[str]:
+    """
+    @return: how long the answers take beside so many clients with long poems.
     """
     short, long = Clients(port, SHORT), Clients(port, longRequest(kind))
     with long.asking(count), short.asking(1):
         time.sleep(seconds)
     cuts = [1000 * cut for cut in quantiles(short.lasted, n=100, method="inclusive")]
-    return (
-        f"| {count} | {kind if count else ''} | {len(long.lasted) / seconds:.0f} "
-        f"| {cuts[49]:.1f} | {cuts[98]:.1f} | {1000 * max(short.lasted):.0f} |"
-    )
-
-
-def main() -> None:
-    """
-    Run the command.
-    """
-    parser = argparse.ArgumentParser("python -m benchmarks.transforms")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
-    options = parser.parse_args()
-    print(f"{machine()}\n")
-    print("| clients | their poems | answers a second | p50, ms | p99 | slowest |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
-    with ExitStack() as stack:
-        (port,) = Sandbox(stack.callback).daemon("poetry-transform --port 0").ports
-        print(row(port, "English", 0, options.seconds))
-        for kind in KINDS:
-            for count in options.clients:
-                print(row(port, kind, count, options.seconds), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return [
+        str(count),
+        kind if count else "",
+        f"{len(long.lasted) / seconds:.0f}",
+        f"{cuts[49]:.1f}",
+        f"{cuts[98]:.1f}",
+        f"{1000 * max(short.lasted):.0f}",
+    ]

@@ -1,7 +1,5 @@
 """
-See how a slow reader's kernel acknowledges::
-
-    python -m benchmarks.window [--seconds N] [--rate N]
+How a slow reader's kernel acknowledges.
 
 C{--timeout} counts from what the reader's kernel has acknowledged.  When the
 receive buffer is full, the kernel closes its window, and opens it again only when
@@ -10,14 +8,13 @@ a good part of the buffer is free; nothing is acknowledged meanwhile.
 
 from __future__ import annotations
 
-import argparse
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 from benchmarks.faults import Scale
 from benchmarks.faults.slow import BUFFERS
+from benchmarks.report import table
 from fastpoetry.connection.kernel import progress
 from fastpoetry.listening.acceptor import MAX_UNSENT
 from sandbox.link import openLink
@@ -76,14 +73,20 @@ class Pair:
             self._acknowledged, self._at = acknowledged, now
 
 
-def rows(seconds: float, rate: int, scale: Scale) -> Iterator[str]:
+def silences(seconds: float, rate: int) -> str:
     """
-    @return: the lines of a table in Markdown.
+    Read slowly, with receive buffers of several sizes.
+
+    @param seconds: for how long.
+
+    @param rate: how many bytes a second.
+
+    @return: the longest time without an acknowledgement, in Markdown.
     """
-    with ExitStack() as stack:
+    with openLink() as link, ExitStack() as stack:
         pairs = [
             Pair(network, buffer, stack)
-            for network in scale.networks
+            for network in Scale(link=link).networks
             for buffer in BUFFERS
         ]
         end = time.monotonic() + seconds
@@ -91,25 +94,9 @@ def rows(seconds: float, rate: int, scale: Scale) -> Iterator[str]:
             for pair in pairs:
                 pair.turn(rate)
             time.sleep(0.01)
-    yield f"| network | receive buffer | longest silence at {rate:,} bytes/s |"
-    yield "| --- | --- | --- |"
+    rows = []
     for pair in pairs:
         name = "the system's" if pair.buffer is None else f"{pair.buffer:,}"
-        yield f"| {pair.network.name} | {name} | {pair.silence:.1f} s |"
-
-
-def main() -> None:
-    """
-    Run the command.
-    """
-    parser = argparse.ArgumentParser("python -m benchmarks.window")
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--rate", type=int, default=3000, help="bytes a second")
-    options = parser.parse_args()
-    with openLink() as link:
-        for line in rows(options.seconds, options.rate, Scale(link=link)):
-            print(line)
-
-
-if __name__ == "__main__":
-    main()
+        rows.append([pair.network.name, name, f"{pair.silence:.1f} s"])
+    silence = f"longest silence at {rate:,} bytes/s"
+    return table(["network", "receive buffer", silence], rows)

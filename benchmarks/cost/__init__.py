@@ -1,0 +1,3 @@
+"""
+What a poem costs, beside other servers that send the same.
+"""
