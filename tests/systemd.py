@@ -44,7 +44,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -t tmpfs tmpfs /run
-mkdir -p /run/dev/shm /run/dev/pts /run/ground /run/opt
+mkdir -p /run/dev/shm /run/dev/pts /run/sandbox /run/opt
 mount -t devpts -o ptmxmode=666 devpts /run/dev/pts
 ln -s pts/ptmx /run/dev/ptmx
 for device in null zero full random urandom tty; do
@@ -53,14 +53,14 @@ for device in null zero full random urandom tty; do
 done
 touch /run/dev/secret
 mount --rbind /run/dev /dev
-mount --bind {ground} /run/ground
+mount --bind {sandbox} /run/sandbox
 cd /run/opt
 mkdir python source pure plat fastpoetry
 mount --bind {prefix} python
 mount --bind {root} source
 mount --bind {pure} pure
 mount --bind {plat} plat
-mount --bind /run/ground/installed fastpoetry
+mount --bind /run/sandbox/installed fastpoetry
 cd /
 mount --rbind /run/opt /opt
 mount -t tmpfs tmpfs /tmp
@@ -68,7 +68,7 @@ touch /tmp/secret
 mount -t tmpfs tmpfs /var/tmp
 mount -o remount,bind,ro /
 ip link set lo up
-exec env container=test SYSTEMD_UNIT_PATH=/run/ground/units \\
+exec env container=test SYSTEMD_UNIT_PATH=/run/sandbox/units \\
     /lib/systemd/systemd --unit=multi-user.target
 """
 
@@ -87,9 +87,9 @@ class Machine:
     A systemd that has started, and knows the units of F{deploy/}.
     """
 
-    def __init__(self, ground: Sandbox, addCleanup: Callable[..., Any]) -> None:
+    def __init__(self, sandbox: Sandbox, addCleanup: Callable[..., Any]) -> None:
         """
-        @param ground: where it finds what is installed.
+        @param sandbox: where it finds what is installed.
 
         @param addCleanup: of the test.
 
@@ -98,12 +98,12 @@ class Machine:
         if os.geteuid() != 0:
             raise SkipTest("only root can start a systemd")
         findCommand("/lib/systemd/systemd")
-        self.ground = ground
+        self.sandbox = sandbox
         unshare = "unshare --pid --fork --kill-child --mount --cgroup --uts --ipc --net"
-        status, output = ground.run(f"{unshare} mount -t tmpfs tmpfs /run")
+        status, output = sandbox.run(f"{unshare} mount -t tmpfs tmpfs /run")
         if status != 0:
             raise SkipTest(f"not allowed here: {output.decode().strip()}")
-        self._group = _cgroups() / ground.path.name
+        self._group = _cgroups() / sandbox.path.name
         try:
             self._group.mkdir()
         except OSError as error:
@@ -111,9 +111,9 @@ class Machine:
         addCleanup(self._end)
         self._install()
         enter = f"echo 0 >{quoted(self._group)}/cgroup.procs"
-        boot = ground.write("boot.sh", self._boot().encode())
+        boot = sandbox.write("boot.sh", self._boot().encode())
         command = f"{enter}; exec {unshare} --mount-proc sh {quoted(boot)}"
-        self._unshare = ground.foreground(f"sh -c {quoted(command)}", [])
+        self._unshare = sandbox.foreground(f"sh -c {quoted(command)}", [])
         first = self._group / "init.scope" / "cgroup.procs"
         self._unshare.waitUntil(
             lambda: first.exists() and bool(first.read_text()), "systemd"
@@ -127,19 +127,19 @@ class Machine:
 
     def _install(self) -> None:
         for name in ("fastpoetry.service", "fastpoetry@.service", "fastpoetry.socket"):
-            self.ground.write(f"units/{name}", (DEPLOY / name).read_bytes())
+            self.sandbox.write(f"units/{name}", (DEPLOY / name).read_bytes())
         for name in TARGETS:
             text = b"[Unit]\nDefaultDependencies=no\n"
-            self.ground.write(f"units/{name}.target", text)
+            self.sandbox.write(f"units/{name}.target", text)
         for name in JOURNAL:
-            self.ground.write(f"units/{name}", (HOST_UNITS / name).read_bytes())
+            self.sandbox.write(f"units/{name}", (HOST_UNITS / name).read_bytes())
         self.write("poem.txt", POEM)
         self.write("twistd", Path(findCommand("twistd")).read_bytes())
         python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        (self.ground.path / "installed" / "bin").mkdir()
+        (self.sandbox.path / "installed" / "bin").mkdir()
         for name, script in [("twistd", "/opt/fastpoetry/twistd"), ("python", "")]:
             text = PYTHON.format(python=python, script=script).encode()
-            self.ground.write(f"installed/bin/{name}", text).chmod(0o755)
+            self.sandbox.write(f"installed/bin/{name}", text).chmod(0o755)
 
     def _boot(self) -> str:
         return BOOT.format(
@@ -147,11 +147,11 @@ class Machine:
             root=quoted(ROOT),
             pure=quoted(sysconfig.get_path("purelib")),
             plat=quoted(sysconfig.get_path("platlib")),
-            ground=quoted(self.ground.path),
+            sandbox=quoted(self.sandbox.path),
         )
 
     def _end(self) -> None:
-        for process in self.ground.processes():
+        for process in self.sandbox.processes():
             process.signal(signal.SIGKILL)
             process.waitForEnd()
         # The kernel may be a moment behind.
@@ -172,7 +172,7 @@ class Machine:
 
         @return: its exit status, and all that it printed.
         """
-        return self.ground.run(
+        return self.sandbox.run(
             f"nsenter --target {self.pid} --mount --pid --net --uts --ipc --cgroup "
             f"{command}"
         )
@@ -204,13 +204,13 @@ class Machine:
         """
         Write a file where the project is installed.
         """
-        self.ground.write(f"installed/{name}", content)
+        self.sandbox.write(f"installed/{name}", content)
 
     def remove(self, name: str) -> None:
         """
         Remove one.
         """
-        (self.ground.path / "installed" / name).unlink()
+        (self.sandbox.path / "installed" / name).unlink()
 
     def mainProcess(self, unit: str) -> Process:
         """
@@ -224,8 +224,8 @@ class Machine:
         """
         Change a unit, as by C{systemctl edit}.
         """
-        (self.ground.path / "units" / f"{name}.d").mkdir(exist_ok=True)
-        self.ground.write(f"units/{name}.d/test.conf", text.encode())
+        (self.sandbox.path / "units" / f"{name}.d").mkdir(exist_ok=True)
+        self.sandbox.write(f"units/{name}.d/test.conf", text.encode())
         self.systemctl("daemon-reload")
 
     def show(self, unit: str, name: str) -> str:

@@ -50,10 +50,10 @@ class AnthologyTests(SynchronousTestCase):
         """
         Make an anthology, as a file and as a directory.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.ground.write("quotes", b"%\n".join(POEMS))
+        self.sandbox = Sandbox(self.addCleanup)
+        self.sandbox.write("quotes", b"%\n".join(POEMS))
         for number, poem in enumerate(reversed(POEMS)):
-            self.ground.write(f"directory/{number}", poem)
+            self.sandbox.write(f"directory/{number}", poem)
 
     def fetchEach(self, server: Server) -> list[bytes]:
         """
@@ -67,19 +67,19 @@ class AnthologyTests(SynchronousTestCase):
         The readers get one poem after the other; after SIGHUP those of the new file,
         unless it is broken.
         """
-        server = self.ground.foreground(
+        server = self.sandbox.foreground(
             "twistd -n fastpoetry --poem quotes --choose in-order --port 0",
             ["loaded 8 poems from: "],
         )
         self.assertEqual(POEMS, self.fetchEach(server))
-        self.ground.write("quotes", b"new\n%\n")
+        self.sandbox.write("quotes", b"new\n%\n")
         server.signal(signal.SIGHUP)
-        server.waitForLog(f"loaded 1 poems from: {self.ground.path}/quotes\n")
+        server.waitForLog(f"loaded 1 poems from: {self.sandbox.path}/quotes\n")
         self.assertEqual([b"new\n"] * 8, self.fetchEach(server))
-        self.ground.write("quotes", b"one\n%\n\n%\n")
+        self.sandbox.write("quotes", b"one\n%\n\n%\n")
         server.signal(signal.SIGHUP)
         server.waitForLog(
-            f"kept the old poems: A blank poem: {self.ground.path}/quotes:3\n"
+            f"kept the old poems: A blank poem: {self.sandbox.path}/quotes:3\n"
         )
         self.assertEqual([b"new\n"] * 8, self.fetchEach(server))
         server.stop()
@@ -88,7 +88,7 @@ class AnthologyTests(SynchronousTestCase):
         """
         Every reader gets one of the poems, whole, and all of them are given.
         """
-        server = self.ground.daemon("fastpoetry --poem directory --choose each -p 0")
+        server = self.sandbox.daemon("fastpoetry --poem directory --choose each -p 0")
         (port,) = server.ports
         self.assertEqual({*POEMS}, {fetch(port) for _ in range(300)})
         server.stop()
@@ -97,7 +97,7 @@ class AnthologyTests(SynchronousTestCase):
         """
         Several anthologies are chosen from each on its own.
         """
-        server = self.ground.daemon(
+        server = self.sandbox.daemon(
             "fastpoetry --choose in-order --poem quotes -p 0 --poem directory -p 0"
         )
         one, two = server.ports
@@ -111,13 +111,13 @@ class AnthologyTests(SynchronousTestCase):
         poems are in a file or in a directory, though the clock be set back; and all
         of the poems in as many days.
         """
-        clock = WallClock(self.ground)
+        clock = WallClock(self.sandbox)
         first = datetime(2035, 1, 1, 12, tzinfo=timezone.utc).timestamp()
         first -= first // DAY % len(POEMS) * DAY  # of a cycle
         clock.set(first - time.time())
         command = "fastpoetry --choose daily --seed x --timezone Europe/Rome --port 0"
         one, two = (
-            self.ground.daemon(
+            self.sandbox.daemon(
                 f"--pidfile {name}.pid --logfile {name}.log {command} {more}",
                 f"{name}.log",
                 f"{name}.pid",
@@ -132,7 +132,7 @@ class AnthologyTests(SynchronousTestCase):
         for day in [*range(len(POEMS)), 3, 2, 1]:
             clock.set(first + day * DAY - time.time())
             poem = seen.setdefault(day, fetch(one.ports[0]))
-            for door in (one.ports[0], self.ground.path / "socket", two.ports[0]):
+            for door in (one.ports[0], self.sandbox.path / "socket", two.ports[0]):
                 self.assertEqual(poem, fetch(door))
         self.assertEqual(sorted(POEMS), sorted(seen.values()))
         for server in (one, two):
@@ -149,9 +149,9 @@ class RefusalTests(RefusalTestCase):
         No mistake starts a server.
         """
         for options, sentence in MISTAKES.items():
-            ground = self.addStart(options, f"fastpoetry {options}", sentence)
-            ground.write("quotes", b"one\n%\n\t\n")
-            (ground.path / "empty").mkdir()
+            sandbox = self.addStart(options, f"fastpoetry {options}", sentence)
+            sandbox.write("quotes", b"one\n%\n\t\n")
+            (sandbox.path / "empty").mkdir()
         self.assertNoneStarts()
 
 
@@ -164,18 +164,18 @@ class StrfileTests(SynchronousTestCase):
         """
         The poems of a file are the strings that C{strfile} makes of it.
         """
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         for data in (
             b"%\n".join(POEMS),
             b"%\n%\none\n%\n%\ntwo\n%%\n% \n %\n%\n\n three\n%\n",
             b"one\n%\ntwo",
             b"one\n",
         ):
-            path = ground.write("quotes", data)
-            status, output = ground.run("strfile -s quotes")
+            path = sandbox.write("quotes", data)
+            status, output = sandbox.run("strfile -s quotes")
             self.assertEqual((0, b""), (status, output))
             # A header, whose second number is how many there are; where each begins.
-            index = (ground.path / "quotes.dat").read_bytes()
+            index = (sandbox.path / "quotes.dat").read_bytes()
             (count,) = struct.unpack_from(">L", index, 4)
             starts = struct.unpack_from(f">{count}L", index, 24)
             strings = [data[start:].split(b"\n%\n")[0] for start in starts]

@@ -76,7 +76,7 @@ class BalancerTestCase(SynchronousTestCase):
         """
         Make a directory, with a certificate, and hold a port.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
 
     def serve(self, endpoint: str = TCP, options: str = "") -> Server:
@@ -84,7 +84,7 @@ class BalancerTestCase(SynchronousTestCase):
         Start a daemon that believes who has this machine's first address.
         """
         arguments = f"--poem poem.txt -e {endpoint} --proxy-protocol 127.0.0.1"
-        return self.ground.daemon(f"fastpoetry {arguments} {options}")
+        return self.sandbox.daemon(f"fastpoetry {arguments} {options}")
 
     def fetch(self, source: str = READER, isTLS: bool = False) -> bytes:
         """
@@ -93,7 +93,7 @@ class BalancerTestCase(SynchronousTestCase):
         address = ("127.0.0.1", self.port)
         reader = socket.create_connection(address, DEADLINE, (source, 0))
         if isTLS:
-            context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+            context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
             reader = context.wrap_socket(reader, server_hostname="localhost")
         return readAll(reader)
 
@@ -134,9 +134,9 @@ class HAProxyTests(BalancerTestCase):
             check=check,
             deadline=f"{DEADLINE:.0f}s",
         )
-        self.ground.write("haproxy.cfg", text.encode())
+        self.sandbox.write("haproxy.cfg", text.encode())
         haproxy = quoted(findCommand("haproxy"))
-        process = self.ground.foreground(f"{haproxy} -db -f haproxy.cfg", [])
+        process = self.sandbox.foreground(f"{haproxy} -db -f haproxy.cfg", [])
         process.waitUntil(lambda: bool(self.checked()), "HAProxy")
         return process
 
@@ -144,7 +144,7 @@ class HAProxyTests(BalancerTestCase):
         """
         @return: what HAProxy says of the server's health, if anything.
         """
-        path = self.ground.path / "haproxy.sock"
+        path = self.sandbox.path / "haproxy.sock"
         with contextlib.suppress(OSError), connect(path) as stats:
             stats.sendall(b"show stat\n")
             stats.shutdown(socket.SHUT_WR)
@@ -182,7 +182,7 @@ class HAProxyTests(BalancerTestCase):
         """
         The same over TLS, of which the proxy knows nothing.
         """
-        endpoint = self.ground.makeCertificate()
+        endpoint = self.sandbox.makeCertificate()
         for options in ("send-proxy", "send-proxy-v2"):
             server = self.serve(endpoint)
             haproxy = self.balance(f"127.0.0.1:{server.ports[0]}", options)
@@ -223,7 +223,7 @@ class HAProxyTests(BalancerTestCase):
         """
         So it is over TLS, also without a handshake.
         """
-        endpoint = self.ground.makeCertificate()
+        endpoint = self.sandbox.makeCertificate()
         for how, check, status in (
             ("", "", "L4OK"),
             ("check-ssl verify none", WHOLE_CHECK, "L7OK"),
@@ -240,7 +240,7 @@ class HAProxyTests(BalancerTestCase):
         """
         Limits hold for the reader's own address, over TLS before the handshake.
         """
-        for endpoint in (TCP, self.ground.makeCertificate()):
+        for endpoint in (TCP, self.sandbox.makeCertificate()):
             isTLS = endpoint != TCP
             server = self.serve(endpoint, f"--rate 2/3600 --deny {OTHER}")
             haproxy = self.balance(f"127.0.0.1:{server.ports[0]}", "send-proxy")
@@ -289,10 +289,10 @@ class NginxTests(BalancerTestCase):
         """
         load = f"load_module {NGINX_STREAM};" if NGINX_STREAM.exists() else ""
         text = NGINX.format(port=self.port, server=server, load=load)
-        self.ground.write("nginx.conf", text.encode())
+        self.sandbox.write("nginx.conf", text.encode())
         nginx = quoted(findCommand("nginx"))
-        process = self.ground.foreground(
-            f"{nginx} -e stderr -p {quoted(self.ground.path)} -c nginx.conf", []
+        process = self.sandbox.foreground(
+            f"{nginx} -e stderr -p {quoted(self.sandbox.path)} -c nginx.conf", []
         )
 
         def listens() -> bool:
@@ -316,7 +316,7 @@ class NginxTests(BalancerTestCase):
         """
         The same over TLS, of which the proxy knows nothing.
         """
-        server = self.serve(self.ground.makeCertificate())
+        server = self.serve(self.sandbox.makeCertificate())
         nginx = self.balance(f"127.0.0.1:{server.ports[0]}")
         self.assertEqual(self.fetch(isTLS=True), POEM)
         nginx.stop()
@@ -327,7 +327,7 @@ class NginxTests(BalancerTestCase):
         The same over a UNIX socket.
         """
         server = self.serve("unix:socket")
-        nginx = self.balance(f"unix:{self.ground.path / 'socket'}")
+        nginx = self.balance(f"unix:{self.sandbox.path / 'socket'}")
         self.assertEqual(self.fetch(), POEM)
         nginx.stop()
         self.assertOnly(server, READER)

@@ -99,15 +99,15 @@ class WallClockTests(SynchronousTestCase):
         """
         Make a clock.
         """
-        self.ground = Sandbox(self.addCleanup, b"poem\n" * 2000)
-        self.clock = WallClock(self.ground)
+        self.sandbox = Sandbox(self.addCleanup, b"poem\n" * 2000)
+        self.clock = WallClock(self.sandbox)
 
     def serve(self, reactor: str) -> None:
         """
         Serve with few places, set the clock to and fro, and see everybody served:
         places are given back by the clock.
         """
-        server = self.ground.daemon(
+        server = self.sandbox.daemon(
             f"--reactor={reactor} --logfile {reactor}.log --pidfile {reactor}.pid "
             "fastpoetry --poem poem.txt --port 0 --max-connections 3 --timeout 1000",
             log=f"{reactor}.log",

@@ -40,19 +40,19 @@ class DaemonTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
 
     def test_startedFromElsewhere(self) -> None:
         """
         Wherever C{twistd} is started, the poem's path counts from the place of
         the .tac file.
         """
-        self.ground.writeTac()
-        (self.ground.path / "elsewhere").mkdir()
+        self.sandbox.writeTac()
+        (self.sandbox.path / "elsewhere").mkdir()
         command = "twistd -y ../fastpoetry.tac"
-        self.assertEqual((0, b""), self.ground.run(command, cwd="elsewhere"))
-        (process,) = self.ground.processes()
-        server = Server(process.pid, self.ground.path / "elsewhere" / "twistd.log")
+        self.assertEqual((0, b""), self.sandbox.run(command, cwd="elsewhere"))
+        (process,) = self.sandbox.processes()
+        server = Server(process.pid, self.sandbox.path / "elsewhere" / "twistd.log")
         self.assertEqual(POEM, fetch(*server.ports))
 
     def test_plainPython(self) -> None:
@@ -60,7 +60,7 @@ class DaemonTests(SynchronousTestCase):
         The .tac file composes and does nothing else.
         """
         path = ROOT / "fastpoetry.tac"
-        ended = self.ground.run(f"{quoted(sys.executable)} {quoted(path)}")
+        ended = self.sandbox.run(f"{quoted(sys.executable)} {quoted(path)}")
         self.assertEqual((0, b""), ended)
 
     def test_foreground(self) -> None:
@@ -68,8 +68,8 @@ class DaemonTests(SynchronousTestCase):
         With C{-n}, all of the log is on standard output, from the opening of the
         log to the end by SIGINT.
         """
-        self.ground.writeTac()
-        server = self.ground.foreground(f"twistd -n {TAC}")
+        self.sandbox.writeTac()
+        server = self.sandbox.foreground(f"twistd -n {TAC}")
         (port,) = server.ports
         self.assertEqual(POEM, fetch(port))
         server.waitForLog("sending ")
@@ -81,7 +81,7 @@ class DaemonTests(SynchronousTestCase):
             f"twistd {version} (",
             "reactor class: twisted.internet.",
             f"listening on 127.0.0.1:{port}, with the poem "
-            f"{self.ground.path / 'poem.txt'}\n",
+            f"{self.sandbox.path / 'poem.txt'}\n",
             "loaded a poem from: ",
             "[fastpoetry.protocol.PoetryFactory#info] sending "
             f"{len(POEM)} bytes of poetry to ",
@@ -92,7 +92,7 @@ class DaemonTests(SynchronousTestCase):
         ):
             self.assertIn(line, rest, f"missing, or out of order in:\n{server.log}")
             rest = rest.partition(line)[2]
-        files = sorted(os.listdir(self.ground.path))
+        files = sorted(os.listdir(self.sandbox.path))
         self.assertEqual(["fastpoetry.tac", "poem.txt", "stdout"], files)
 
     def test_filesElsewhere(self) -> None:
@@ -100,30 +100,30 @@ class DaemonTests(SynchronousTestCase):
         The paths on the command line count from where it is given, with
         C{--rundir} too: those of the log, the pid file and the poem.
         """
-        (self.ground.path / "run").mkdir()
-        server = self.ground.daemon(
+        (self.sandbox.path / "run").mkdir()
+        server = self.sandbox.daemon(
             f"--logfile my.log --pidfile my.pid --rundir run {PLUGIN}",
             log="my.log",
             pidfile="my.pid",
         )
         self.assertEqual(POEM, fetch(*server.ports))
         current = os.readlink(f"/proc/{server.pid}/cwd")
-        self.assertEqual(str(self.ground.path / "run"), current)
+        self.assertEqual(str(self.sandbox.path / "run"), current)
         server.stop(signal.SIGINT)
-        self.assertFalse((self.ground.path / "my.pid").exists())
+        self.assertFalse((self.sandbox.path / "my.pid").exists())
 
     def test_rotatesOnSignal(self) -> None:
         """
         SIGUSR1 rotates the log of a daemon, which serves on.  C{--umask} holds
         for the new log, and for the pid file.
         """
-        server = self.ground.daemon(f"--umask 027 {PLUGIN}")
+        server = self.sandbox.daemon(f"--umask 027 {PLUGIN}")
         ports, before = server.ports, server.log
         self.assertEqual(before, server.rotate().read_text())
         self.assertEqual(POEM, fetch(*ports))
         server.waitForLog("sending")
         for name in ("twistd.pid", "twistd.log"):
-            mode = stat.S_IMODE((self.ground.path / name).stat().st_mode)
+            mode = stat.S_IMODE((self.sandbox.path / name).stat().st_mode)
             self.assertEqual("0o640", oct(mode), name)
         server.stop()
 
@@ -132,8 +132,8 @@ class DaemonTests(SynchronousTestCase):
         A log that has grown to 1,000,000 bytes is rotated, and no line is lost.
         """
         filler = b"." * 999_990
-        old = self.ground.write("twistd.log", filler).with_name("twistd.log.1")
-        server = self.ground.daemon(PLUGIN)
+        old = self.sandbox.write("twistd.log", filler).with_name("twistd.log.1")
+        server = self.sandbox.daemon(PLUGIN)
         self.assertEqual(POEM, fetch(*server.ports))
         server.stop()
         self.assertTrue(old.read_bytes().startswith(filler))
@@ -151,7 +151,7 @@ class DaemonTests(SynchronousTestCase):
         """
         SIGUSR1 does no harm to a server whose log is not in a file.
         """
-        server = self.ground.foreground(f"twistd -n {PLUGIN}")
+        server = self.sandbox.foreground(f"twistd -n {PLUGIN}")
         server.signal(signal.SIGUSR1)
         server.waitForLog("received SIGUSR1")
         self.assertEqual(POEM, fetch(*server.ports))
@@ -161,8 +161,8 @@ class DaemonTests(SynchronousTestCase):
         """
         A second daemon with the same pid file is refused, and the first serves on.
         """
-        first = self.ground.daemon(PLUGIN)
-        status, terminal = self.ground.run(f"twistd {PLUGIN}")
+        first = self.sandbox.daemon(PLUGIN)
+        status, terminal = self.sandbox.run(f"twistd {PLUGIN}")
         self.assertEqual(1, status)
         self.assertIn(b"Another twistd server is running", terminal)
         self.assertEqual(POEM, fetch(*first.ports))
@@ -172,10 +172,10 @@ class DaemonTests(SynchronousTestCase):
         """
         The pid file of a server that was killed keeps none from starting.
         """
-        first = self.ground.foreground(f"twistd -n {PLUGIN}")
+        first = self.sandbox.foreground(f"twistd -n {PLUGIN}")
         first.stop(signal.SIGKILL)
-        self.assertTrue((self.ground.path / "twistd.pid").exists())
-        second = self.ground.daemon(PLUGIN)
+        self.assertTrue((self.sandbox.path / "twistd.pid").exists())
+        second = self.sandbox.daemon(PLUGIN)
         self.assertEqual(POEM, fetch(*second.ports))
         second.stop()
 
@@ -186,13 +186,13 @@ class DaemonTests(SynchronousTestCase):
         another user, who has the log and the directories: so the log rotates and
         the pid file goes.
         """
-        log = self.ground.write("log/my.log", b"")
-        pidfile = self.ground.write("run/my.pid", b"")
+        log = self.sandbox.write("log/my.log", b"")
+        pidfile = self.sandbox.write("run/my.pid", b"")
         pidfile.unlink()
         for path in (log, log.parent, pidfile.parent):
             os.chown(path, NOBODY, NOBODY)
         files = f"--logfile {log} --pidfile {pidfile}"
-        server = self.ground.daemon(
+        server = self.sandbox.daemon(
             f"{AS_NOBODY} {files} fastpoetry --port {self.freePort()} --poem poem.txt",
             log="log/my.log",
             pidfile="run/my.pid",
@@ -226,7 +226,7 @@ class DaemonTests(SynchronousTestCase):
         C{twistd --help} and C{twist --help} list the command, with what it does.
         """
         for command in ("twistd --help", "twist --help"):
-            status, terminal = self.ground.run(command)
+            status, terminal = self.sandbox.run(command)
             self.assertEqual(0, status)
             line = rb"fastpoetry +Serve a poem to whoever connects\.\n"
             self.assertRegex(terminal, line)
@@ -235,7 +235,7 @@ class DaemonTests(SynchronousTestCase):
         """
         C{twistd fastpoetry --help} prints all options.
         """
-        status, terminal = self.ground.run("twistd fastpoetry --help")
+        status, terminal = self.sandbox.run("twistd fastpoetry --help")
         self.assertEqual(0, status)
         options = "poem port iface endpoint max-connections timeout grace reuse-port"
         for option in options.split():
@@ -245,21 +245,21 @@ class DaemonTests(SynchronousTestCase):
         """
         One poem is served on a port and on a UNIX socket.
         """
-        server = self.ground.daemon(f"{PLUGIN} --endpoint unix:socket")
+        server = self.sandbox.daemon(f"{PLUGIN} --endpoint unix:socket")
         self.assertEqual(POEM, fetch(*server.ports))
-        self.assertEqual(POEM, fetch(self.ground.path / "socket"))
+        self.assertEqual(POEM, fetch(self.sandbox.path / "socket"))
         server.stop()
-        self.assertFalse((self.ground.path / "socket").exists())
+        self.assertFalse((self.sandbox.path / "socket").exists())
 
     def test_tls(self) -> None:
         """
         Over TLS, too, a reader that talks gets the whole of a long poem.
         """
-        self.ground.write("poem.txt", LONG)
-        endpoint = self.ground.makeCertificate()
+        self.sandbox.write("poem.txt", LONG)
+        endpoint = self.sandbox.makeCertificate()
         options = f"--endpoint {endpoint} --poem poem.txt"
-        (port,) = self.ground.daemon(f"fastpoetry {options}").ports
-        context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+        (port,) = self.sandbox.daemon(f"fastpoetry {options}").ports
+        context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
         with context.wrap_socket(connect(port), server_hostname="localhost") as reader:
             reader.sendall(b"hi\n")
             self.assertTrue(readAll(reader) == LONG)
@@ -268,9 +268,9 @@ class DaemonTests(SynchronousTestCase):
         """
         C{twist fastpoetry} serves in the foreground, and writes no file.
         """
-        server = self.ground.foreground(f"twist --log-format=text {PLUGIN}")
+        server = self.sandbox.foreground(f"twist --log-format=text {PLUGIN}")
         self.assertEqual(POEM, fetch(*server.ports))
-        files = sorted(os.listdir(self.ground.path))
+        files = sorted(os.listdir(self.sandbox.path))
         self.assertEqual(["poem.txt", "stdout"], files)
         self.assertEqual(-signal.SIGTERM, server.stop())
 
@@ -279,11 +279,11 @@ class DaemonTests(SynchronousTestCase):
         An empty poem is served as such, with a clean end, and a warning at start;
         on a UNIX socket, too.
         """
-        path = self.ground.write("poem.txt", b"")
-        server = self.ground.daemon(f"{PLUGIN} --endpoint unix:socket")
+        path = self.sandbox.write("poem.txt", b"")
+        server = self.sandbox.daemon(f"{PLUGIN} --endpoint unix:socket")
         self.assertIn(f"#warn] the poem is empty: {path}\n", server.log)
         self.assertEqual(b"", fetch(*server.ports))
-        self.assertEqual(b"", fetch(self.ground.path / "socket"))
+        self.assertEqual(b"", fetch(self.sandbox.path / "socket"))
         server.stop()
 
     def test_bytesAreKept(self) -> None:
@@ -295,12 +295,12 @@ class DaemonTests(SynchronousTestCase):
         for name, poem in AWKWARD.items():
             poems[f"long-{name}"] = poem + LONG[:SMALL] + poem
         for name, poem in poems.items():
-            self.ground.write(name, poem)
+            self.sandbox.write(name, poem)
         options = " ".join(f"--port 0 --poem {name}" for name in poems)
         # With the locale C, Python 3.11 and 3.12 do not start in an environment with an
         # editable install whose path is not ASCII.
         for locale in ("C", "C.UTF-8") if str(ROOT).isascii() else ("C.UTF-8",):
-            server = self.ground.daemon(
+            server = self.sandbox.daemon(
                 f"--logfile {locale}.log fastpoetry {options}",
                 log=f"{locale}.log",
                 environment={"LC_ALL": locale},

@@ -88,8 +88,8 @@ class DatagramTestCase(SynchronousTestCase):
         """
         Start a daemon.
         """
-        self.ground = Sandbox(self.addCleanup, poem)
-        return self.ground.daemon(f"fastpoetry --poem poem.txt --port 0 {options}")
+        self.sandbox = Sandbox(self.addCleanup, poem)
+        return self.sandbox.daemon(f"fastpoetry --poem poem.txt --port 0 {options}")
 
 
 class AnswerTests(DatagramTestCase):
@@ -105,7 +105,7 @@ class AnswerTests(DatagramTestCase):
         server = self.serve()
         self.assertEqual(POEM, fetch(*server.ports))
         self.assertEqual(HEAD, self.ask(server))
-        self.ground.write("poem.txt", SHORT)
+        self.sandbox.write("poem.txt", SHORT)
         server.signal(signal.SIGHUP)
         server.waitForLog("loaded a poem from: ", 2)
         self.assertEqual(SHORT, fetch(*server.ports))
@@ -118,10 +118,10 @@ class AnswerTests(DatagramTestCase):
         """
         The example with other doors serves its poem at all of them.
         """
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         tac = "examples/other-doors.tac"
-        ground.writeTac(tac, poetry_file="poem.txt", web_port=0)
-        server = ground.daemon("-y other-doors.tac")
+        sandbox.writeTac(tac, poetry_file="poem.txt", web_port=0)
+        server = sandbox.daemon("-y other-doors.tac")
         port, web = server.ports
         self.assertEqual(POEM, fetch(port))
         self.assertEqual(HEAD, self.ask(server))
@@ -152,10 +152,10 @@ class AnswerTests(DatagramTestCase):
         Assert that a client prints the head of the poem.
         """
         findCommand(client.split()[0])
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         # What is at the end of its input may leave before there is an answer.
         shell = f"{{ echo poem, please; tail -f /dev/null; }} | {client}"
-        reader = ground.foreground(f'bash -c "{shell}"', [HEAD.decode()])
+        reader = sandbox.foreground(f'bash -c "{shell}"', [HEAD.decode()])
         self.assertEqual(HEAD.decode(), reader.log)
 
     def test_nc(self) -> None:
@@ -235,8 +235,8 @@ class AnswerTests(DatagramTestCase):
         Started by root for somebody else, it has a port below 1024.
         """
         port = self.lowPort()
-        ground = Sandbox(self.addCleanup)
-        server = ground.daemon(
+        sandbox = Sandbox(self.addCleanup)
+        server = sandbox.daemon(
             "--uid 65534 --gid 65534 "
             f"fastpoetry --poem poem.txt --port 0 --udp 127.0.0.1:{port}"
         )
@@ -255,9 +255,9 @@ class LoopTests(DatagramTestCase):
         """
         Start a daemon on a port.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.write("datagrams.tac", TAC.format(port=port).encode())
-        server = ground.daemon("-y datagrams.tac")
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.write("datagrams.tac", TAC.format(port=port).encode())
+        server = sandbox.daemon("-y datagrams.tac")
         server.waitForLog("listening for datagrams")
         return server
 

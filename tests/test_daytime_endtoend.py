@@ -27,9 +27,9 @@ class DaytimeTests(SynchronousTestCase):
         Whoever connects gets the date and the time, whatever it sends; SIGHUP changes
         nothing, and a stop lets nobody wait.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac(TAC)
-        server = ground.daemon("--logger fastpoetry.log.boundedLog -y daytime.tac")
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac(TAC)
+        server = sandbox.daemon("--logger fastpoetry.log.boundedLog -y daytime.tac")
         (port,) = server.ports
         before = int(time.time())
         reader = connect(port)
@@ -42,7 +42,7 @@ class DaytimeTests(SynchronousTestCase):
         self.assertEqual(len(text), len(fetch(port)))
         server.stop()
         self.assertRegex(server.log, r"served on tcp:0:interface=localhost: 2 whole; ")
-        self.assertFalse((ground.path / "twistd.pid").exists())
+        self.assertFalse((sandbox.path / "twistd.pid").exists())
 
     def test_size(self) -> None:
         """
@@ -64,10 +64,10 @@ class RefusalTests(RefusalTestCase):
         """
         It does not start on a port that is taken.
         """
-        ground = self.addStart(
+        sandbox = self.addStart(
             "taken",
             "-y daytime.tac",
             "Address already in use: tcp:{taken}:interface=localhost",
         )
-        ground.writeTac(TAC, port=self.taken)
+        sandbox.writeTac(TAC, port=self.taken)
         self.assertNoneStarts()

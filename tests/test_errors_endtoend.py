@@ -28,11 +28,11 @@ class InjectionTests(SynchronousTestCase):
         """
         self.strace = findCommand("strace")
         self.poem = poem
-        self.ground = Sandbox(self.addCleanup, poem)
-        self.server = self.ground.daemon(PLUGIN)
+        self.sandbox = Sandbox(self.addCleanup, poem)
+        self.server = self.sandbox.daemon(PLUGIN)
         (self.port,) = self.server.ports
-        self.path = self.ground.path / "socket"
-        self.trace = self.ground.path / "trace"
+        self.path = self.sandbox.path / "socket"
+        self.trace = self.sandbox.path / "trace"
         for address in (self.port, self.path):
             self.assertEqual(poem, fetch(address))
 
@@ -84,7 +84,7 @@ class InjectionTests(SynchronousTestCase):
         self.assertTrue(LONG.startswith(got))
         for address in (self.port, f"unix:{self.path}"):
             tracer = self.inject("sendto:error=ENOBUFS:when=2")
-            status, output = self.ground.run(f"get-poetry {address}")
+            status, output = self.sandbox.run(f"get-poetry {address}")
             self.mend(tracer)
             self.assertEqual(1, status, output)
         self.assertWell()

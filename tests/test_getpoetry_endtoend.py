@@ -34,7 +34,7 @@ class GetPoetryTests(SynchronousTestCase):
         """
         Have a place to run commands in.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
 
     def start(
         self, *arguments: object, shell: Sequence[str] = (), **options: Any
@@ -50,7 +50,7 @@ class GetPoetryTests(SynchronousTestCase):
         child = subprocess.Popen(
             [*shell, *COMMAND, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
-            cwd=self.ground.path,
+            cwd=self.sandbox.path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
             **streams,
         )
@@ -133,7 +133,7 @@ class GetPoetryTests(SynchronousTestCase):
         """
         Poems come from our own server, over TCP and a UNIX socket.
         """
-        server = self.ground.foreground(
+        server = self.sandbox.foreground(
             "twistd -n --pidfile= fastpoetry --port 0 --endpoint unix:poem.sock "
             "--poem poem.txt"
         )
@@ -146,8 +146,10 @@ class GetPoetryTests(SynchronousTestCase):
         """
         A server whose certificate is not to be trusted is told of in a line.
         """
-        endpoint = self.ground.makeCertificate()
-        server = self.ground.daemon(f"fastpoetry --poem poem.txt --endpoint {endpoint}")
+        endpoint = self.sandbox.makeCertificate()
+        server = self.sandbox.daemon(
+            f"fastpoetry --poem poem.txt --endpoint {endpoint}"
+        )
         address = f"tls:localhost:{server.ports[0]}"
         reason = "SSL routines: certificate verify failed"
         self.assertEnds(

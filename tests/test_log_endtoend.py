@@ -66,24 +66,24 @@ class LogTests(SynchronousTestCase):
         """
         Make a directory.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
 
     def logs(self) -> list[str]:
         """
         The names of the logs that there are.
         """
-        return sorted(path.name for path in self.ground.path.glob("twistd.log*"))
+        return sorted(path.name for path in self.sandbox.path.glob("twistd.log*"))
 
     def test_bounded(self) -> None:
         """
         A .tac file can have a log of its own, of so many files of such a size.
         """
-        self.ground.writeTac()
-        with open(self.ground.path / "fastpoetry.tac", "a") as tac:
+        self.sandbox.writeTac()
+        with open(self.sandbox.path / "fastpoetry.tac", "a") as tac:
             tac.write(SMALL_LOG)
-        server = self.ground.daemon("-y fastpoetry.tac")
+        server = self.sandbox.daemon("-y fastpoetry.tac")
         port = int(
-            "".join((self.ground.path / name).read_text() for name in self.logs())
+            "".join((self.sandbox.path / name).read_text() for name in self.logs())
             .partition("listening on 127.0.0.1:")[2]
             .split(",")[0]
         )
@@ -96,7 +96,7 @@ class LogTests(SynchronousTestCase):
         """
         The plugin gets a bounded log by C{--logger}, and SIGUSR1 rotates it.
         """
-        server = self.ground.daemon(BOUNDED)
+        server = self.sandbox.daemon(BOUNDED)
         ports = server.ports
         self.assertIn("loaded a poem", server.rotate().read_text())
         self.assertEqual(POEM, fetch(*ports))
@@ -108,13 +108,13 @@ class LogTests(SynchronousTestCase):
         C{logrotate} with the configuration that comes with the project moves the
         log away, and the daemon begins a new one; no line is lost.
         """
-        server = self.ground.daemon(BOUNDED)
+        server = self.sandbox.daemon(BOUNDED)
         ports = server.ports
         text = (ROOT / "deploy" / "logrotate").read_text()
-        path = str(self.ground.path)
+        path = str(self.sandbox.path)
         conf = text.replace("/var/lib/fastpoetry", path)
-        self.ground.write("conf", conf.encode()).chmod(0o644)
-        status, output = self.ground.run("logrotate --force --state state conf")
+        self.sandbox.write("conf", conf.encode()).chmod(0o644)
+        status, output = self.sandbox.run("logrotate --force --state state conf")
         self.assertEqual((0, b""), (status, output))
         server.waitUntil(server.logPath.exists, "new log")
         self.assertEqual(POEM, fetch(*ports))
@@ -122,7 +122,7 @@ class LogTests(SynchronousTestCase):
         server.waitForLog("loaded a poem")
         server.stop()
         (old,) = (name for name in self.logs() if name != "twistd.log")
-        everything = (self.ground.path / old).read_text() + server.log
+        everything = (self.sandbox.path / old).read_text() + server.log
         for line in ("starting up", "sending", "loaded a poem", "Server Shut Down"):
             self.assertIn(line, everything)
 
@@ -130,14 +130,14 @@ class LogTests(SynchronousTestCase):
         """
         When the log cannot be written, poems are served all the same.
         """
-        (self.ground.path / "full.log").symlink_to("/dev/full")
+        (self.sandbox.path / "full.log").symlink_to("/dev/full")
         command = "--logfile full.log fastpoetry -e unix:socket --poem poem.txt"
-        server = self.ground.daemon(command, log="full.log")
+        server = self.sandbox.daemon(command, log="full.log")
         for _ in range(20):
-            self.assertEqual(POEM, fetch(self.ground.path / "socket"))
+            self.assertEqual(POEM, fetch(self.sandbox.path / "socket"))
         server.signal(signal.SIGTERM)
         server.waitForEnd()
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        self.assertFalse((self.sandbox.path / "twistd.pid").exists())
 
 
 class LoadTests(SynchronousTestCase):
@@ -149,7 +149,7 @@ class LoadTests(SynchronousTestCase):
         """
         Make a directory, and hold a port for the daemon.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
         # When a port that the kernel chose is closed, Linux may forget a reader who
         # is about to be connected, and leaves it waiting (3 of 100 times).
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
@@ -217,14 +217,14 @@ class LoadTests(SynchronousTestCase):
         """
         The logs that there are.
         """
-        return list(self.ground.path.glob("twistd.log*"))
+        return list(self.sandbox.path.glob("twistd.log*"))
 
     def checkFile(self, options: str) -> None:
         """
         Have a log rotated, by its size and by signals, and the poem replaced.
         """
-        self.ground.write("twistd.log", b"." * 970_000 + b"\n")
-        server = self.ground.daemon(f"{options} {self.plugin}")
+        self.sandbox.write("twistd.log", b"." * 970_000 + b"\n")
+        server = self.sandbox.daemon(f"{options} {self.plugin}")
 
         def waitForSize() -> None:
             server.waitUntil(lambda: len(self.logs()) == 2, "rotation")
@@ -235,7 +235,7 @@ class LoadTests(SynchronousTestCase):
             server.waitUntil(lambda: len(self.logs()) > before, "rotation")
 
         def replace(poem: bytes) -> None:
-            self.ground.write("new.txt", poem).replace(self.ground.path / "poem.txt")
+            self.sandbox.write("new.txt", poem).replace(self.sandbox.path / "poem.txt")
             server.signal(signal.SIGHUP)
 
         served = self.load(
@@ -288,17 +288,17 @@ class LoadTests(SynchronousTestCase):
         """
         An observer of events finds the readers in the fields of each.
         """
-        self.ground.write("jsonlog.py", JSON_LOG)
-        path = {"PYTHONPATH": f"{ROOT}:{self.ground.path}"}
+        self.sandbox.write("jsonlog.py", JSON_LOG)
+        path = {"PYTHONPATH": f"{ROOT}:{self.sandbox.path}"}
         arguments = f"--logger jsonlog.log {self.plugin}"
-        self.checkEvents(self.ground.daemon(arguments, environment=path))
+        self.checkEvents(self.sandbox.daemon(arguments, environment=path))
 
     def test_twistEvents(self) -> None:
         """
         So does who reads the JSON of C{twist}.
         """
         command = f"twist --log-format=json {self.plugin}"
-        self.checkEvents(self.ground.foreground(command))
+        self.checkEvents(self.sandbox.foreground(command))
 
     def test_syslog(self) -> None:
         """
@@ -318,7 +318,7 @@ class LoadTests(SynchronousTestCase):
             try:
                 # IPv4 readers have their longest names here: [::ffff:127.100.100.100].
                 command = f"--syslog --prefix verses {self.plugin} --iface ::"
-                server = self.ground.daemon(command)
+                server = self.sandbox.daemon(command)
                 served = self.load(server, lambda: server.signal(signal.SIGUSR1))
             finally:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
@@ -328,7 +328,7 @@ class LoadTests(SynchronousTestCase):
         self.assertLessEqual(max(map(len, ours)), 2048)
         text = re.sub(r"\[::ffff:([\d.]+)\]", r"\1", b"\n".join(ours).decode())
         self.assertNamed(served, named(text))
-        self.assertIn(f"loaded a poem from: {self.ground.path}/poem.txt", text)
+        self.assertIn(f"loaded a poem from: {self.sandbox.path}/poem.txt", text)
         self.assertIn("received SIGUSR1", text)
         self.assertFalse(server.logPath.exists())
 
@@ -339,7 +339,7 @@ class LoadTests(SynchronousTestCase):
         """
         served: Readers = Counter()
         for poem, atOnce in ((POEM, 1), (LONG, 1), (LONG, 50)):
-            self.ground.write("poem.txt", poem)
-            server = self.ground.daemon(self.plugin)
+            self.sandbox.write("poem.txt", poem)
+            server = self.sandbox.daemon(self.plugin)
             served += self.load(server, atOnce=atOnce)
         self.assertNamed(served, named(server.log))

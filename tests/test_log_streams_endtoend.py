@@ -44,8 +44,8 @@ class StreamsTestCase(SynchronousTestCase):
         """
         Make the directory.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.ground.writeTac()
+        self.sandbox = Sandbox(self.addCleanup)
+        self.sandbox.writeTac()
         self.twistd = quoted(findCommand("twistd"))
 
     def shell(self, command: str) -> str:
@@ -79,9 +79,9 @@ class ClosedTests(StreamsTestCase):
         for what in (ENDPOINT, TAC):
             for how in CLOSED:
                 command = self.shell(f"exec {self.twistd} {what} {how}")
-                self.assertEqual((0, b""), self.ground.run(command), command)
-                pid = int((self.ground.path / "twistd.pid").read_text())
-                log = self.ground.path / "twistd.log"
+                self.assertEqual((0, b""), self.sandbox.run(command), command)
+                pid = int((self.sandbox.path / "twistd.pid").read_text())
+                log = self.sandbox.path / "twistd.log"
                 self.check(Server(pid, log), {0, 1, 2})
 
     def test_foreground(self) -> None:
@@ -91,9 +91,9 @@ class ClosedTests(StreamsTestCase):
         options = "-n --pidfile= --logfile twistd.log"
         for what in (ENDPOINT, TAC):
             for how, closed in CLOSED.items():
-                log = self.ground.write("twistd.log", b"")
+                log = self.sandbox.write("twistd.log", b"")
                 command = self.shell(f"exec {self.twistd} {options} {what} {how}")
-                pid = self.ground.foreground(command, ()).pid
+                pid = self.sandbox.foreground(command, ()).pid
                 self.check(Server(pid, log), closed)
 
     def test_reactor(self) -> None:
@@ -102,9 +102,9 @@ class ClosedTests(StreamsTestCase):
         """
         options = "-n --pidfile= --logfile twistd.log --reactor poll"
         for what in (PLUGIN, TAC):
-            log = self.ground.write("twistd.log", b"")
+            log = self.sandbox.write("twistd.log", b"")
             command = f"exec {self.twistd} {options} {what} <&- >&- 2>&-"
-            pid = self.ground.foreground(self.shell(command), ()).pid
+            pid = self.sandbox.foreground(self.shell(command), ()).pid
             self.check(Server(pid, log), set())
 
 
@@ -133,7 +133,7 @@ class PipeTests(StreamsTestCase):
         self.addCleanup(os.close, fd)
         fcntl.fcntl(fd, F_SETPIPE_SZ, 8192)
         with open(os.dup(fd), "wb") as pipe:
-            child = self.ground._start(command, pipe, ".", {})
+            child = self.sandbox._start(command, pipe, ".", {})
         came = b""
         while b"loaded a poem from" not in came:
             self.assertTrue(select.select([end], [], [], DEADLINE)[0], came)
@@ -175,11 +175,11 @@ class PipeTests(StreamsTestCase):
         """
         The number of lines that were dropped is right.
         """
-        with open(self.ground.path / "fastpoetry.tac", "a") as tac:
+        with open(self.sandbox.path / "fastpoetry.tac", "a") as tac:
             tac.write(ALL)
         lines = self.stall(f"twistd -n {TAC}")
         # The first line comes again when twistd begins to log.
-        logged = (self.ground.path / "all.log").read_text().splitlines()[1:]
+        logged = (self.sandbox.path / "all.log").read_text().splitlines()[1:]
         self.assertEqual(len(logged), len(lines) + self.dropped(lines))
         self.assertLess(set(lines), set(logged))
 
@@ -197,11 +197,11 @@ class PipeTests(StreamsTestCase):
         """
         What the encoding of standard output has no letters for is escaped.
         """
-        self.ground.write("\u8a69.txt", POEM)
+        self.sandbox.write("\u8a69.txt", POEM)
         for what in (PLUGIN.replace("poem.txt", "\u8a69.txt"), TAC):
-            self.ground.writeTac(poetry_file="\u8a69.txt")
+            self.sandbox.writeTac(poetry_file="\u8a69.txt")
             command = f"env PYTHONIOENCODING=latin-1 {self.twistd} -n --pidfile= {what}"
-            server = self.ground.foreground(command)
+            server = self.sandbox.foreground(command)
             self.assertIn("/\\u8a69.txt", server.log)
             server.stop()
 
@@ -219,14 +219,14 @@ class JournalTests(StreamsTestCase):
         command = f"{self.twistd} -n --logger fastpoetry.log.journal"
         for what in (PLUGIN, TAC):
             start = self.shell(f"{name} exec {command} --pidfile= {what}")
-            server = self.ground.foreground(start)
+            server = self.sandbox.foreground(start)
             server.signal(signal.SIGUSR1)
             server.waitForLog("received SIGUSR1")
             self.assertEqual(POEM, fetch(*server.ports))
-            (self.ground.path / "poem.txt").rename(self.ground.path / "away.txt")
+            (self.sandbox.path / "poem.txt").rename(self.sandbox.path / "away.txt")
             server.signal(signal.SIGHUP)
             server.waitForLog("<3>[fastpoetry.service.PoetryService#error] kept")
-            (self.ground.path / "away.txt").rename(self.ground.path / "poem.txt")
+            (self.sandbox.path / "away.txt").rename(self.sandbox.path / "poem.txt")
             self.assertEqual(-signal.SIGTERM, server.stop())
             for line in server.log.splitlines():
                 self.assertRegex(line, r"^<[3-6]>\[")
@@ -242,11 +242,11 @@ class FileTests(StreamsTestCase):
         C{--logfile} names the file of a bounded log, and of JSON; it is rotated also
         from another directory, and its successor has its mode.
         """
-        (self.ground.path / "sub").mkdir()
+        (self.sandbox.path / "sub").mkdir()
         for form in ("boundedLog", "json"):
             for what in (f"--rundir sub {PLUGIN}", TAC):
-                log = self.ground.path / f"{form}.log"
-                server = self.ground.daemon(
+                log = self.sandbox.path / f"{form}.log"
+                server = self.sandbox.daemon(
                     f"--logfile {log.name} --logger fastpoetry.log.{form} {what}",
                     log=log.name,
                 )
@@ -257,7 +257,7 @@ class FileTests(StreamsTestCase):
                 server.signal(signal.SIGUSR1)
                 server.waitUntil(log.exists, "new log")
                 server.stop()
-                self.assertFalse((self.ground.path / "twistd.log").exists())
+                self.assertFalse((self.sandbox.path / "twistd.log").exists())
                 old.unlink()
                 log.unlink()
 
@@ -265,15 +265,17 @@ class FileTests(StreamsTestCase):
         """
         In the foreground, too, there and in a .tac file.
         """
-        with open(self.ground.path / "fastpoetry.tac", "a") as tac:
+        with open(self.sandbox.path / "fastpoetry.tac", "a") as tac:
             tac.write(
                 "from twisted.logger import ILogObserver\n"
                 "from fastpoetry.log import json\n"
                 "application.setComponent(ILogObserver, json())\n"
             )
         for what in (f"--logger fastpoetry.log.json {PLUGIN}", TAC):
-            log = self.ground.write("poem.log", b"")
-            start = self.ground.foreground(f"twistd -nl poem.log --pidfile= {what}", ())
+            log = self.sandbox.write("poem.log", b"")
+            start = self.sandbox.foreground(
+                f"twistd -nl poem.log --pidfile= {what}", ()
+            )
             server = Server(start.pid, log)
             server.waitForLog("loaded a poem from")
             server.stop()
@@ -286,9 +288,9 @@ class FileTests(StreamsTestCase):
         """
         if os.getuid() != 0:
             raise SkipTest("--uid is for root")
-        log = self.ground.write("twistd.log", b"")
+        log = self.sandbox.write("twistd.log", b"")
         os.chown(log, 65534, 65534)
-        server = self.ground.daemon(
+        server = self.sandbox.daemon(
             f"--uid 65534 --gid 65534 --logger fastpoetry.log.boundedLog {PLUGIN}"
         )
         server.signal(signal.SIGUSR1)
@@ -299,7 +301,7 @@ class FileTests(StreamsTestCase):
         server.signal(signal.SIGTERM)
         server.waitForEnd()
         self.assertIn("Server Shut Down", log.read_text())
-        self.assertEqual([log], [*self.ground.path.glob("twistd.log*")])
+        self.assertEqual([log], [*self.sandbox.path.glob("twistd.log*")])
 
 
 class LogRefusalTests(RefusalTestCase):
@@ -311,9 +313,9 @@ class LogRefusalTests(RefusalTestCase):
         """
         One sentence says why, and nothing is left.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac()
-        os.mkfifo(ground.path / "fifo")
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac()
+        os.mkfifo(sandbox.path / "fifo")
         bounded = "--logger fastpoetry.log.boundedLog"
         for what in (PLUGIN, TAC):
             for twistd, options, sentence in (
@@ -323,19 +325,19 @@ class LogRefusalTests(RefusalTestCase):
                 ("twistd", "--logger fastpoetry.log.journal -l -", "a daemon has none"),
                 ("twistd", f"{bounded} -l -", "a daemon has none"),
             ):
-                self.assertRefuses(ground, f"{twistd} {options} {what}", sentence)
+                self.assertRefuses(sandbox, f"{twistd} {options} {what}", sentence)
 
     def test_reactorHasDescriptor(self) -> None:
         """
         So it is when the reactor of C{--reactor} has the number of a closed stream.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac()
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac()
         twistd = quoted(findCommand("twistd"))
         for what in (PLUGIN, TAC):
             command = f"exec {twistd} --reactor poll {what} <&-"
             self.assertRefuses(
-                ground,
+                sandbox,
                 f"sh -c {shlex.quote(command)}",
                 "stdin is closed, and its descriptor 0 in use by the reactor",
             )

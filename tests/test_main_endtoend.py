@@ -25,11 +25,11 @@ class CommandTests(SynchronousTestCase):
         leave no file.
         """
         for command in ("fastpoetry", "python -m fastpoetry"):
-            ground = Sandbox(self.addCleanup)
-            server = ground.foreground(f"{command} --port 0 --poem poem.txt")
+            sandbox = Sandbox(self.addCleanup)
+            server = sandbox.foreground(f"{command} --port 0 --poem poem.txt")
             (port,) = server.ports
             self.assertEqual(fetch(port), POEM)
-            self.assertEqual({"poem.txt", "stdout"}, set(os.listdir(ground.path)))
+            self.assertEqual({"poem.txt", "stdout"}, set(os.listdir(sandbox.path)))
             self.assertEqual(server.stop(), -signal.SIGTERM)
 
     def test_network(self) -> None:
@@ -60,17 +60,17 @@ class RefusalTests(RefusalTestCase):
         A mistake is one line and status 1, and what fails at the start a sentence in
         the log.
         """
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         for command in ("fastpoetry", "python -m fastpoetry"):
-            status, output = ground.run(f"{command} --poem nosuch")
+            status, output = sandbox.run(f"{command} --poem nosuch")
             sentence = "cannot read the poem: No such file or directory: nosuch"
             self.assertEqual(
                 (status, output.decode()), (1, f"fastpoetry: {sentence}\n")
             )
-        status, output = ground.run(f"fastpoetry --port {self.taken} --poem poem.txt")
+        status, output = sandbox.run(f"fastpoetry --port {self.taken} --poem poem.txt")
         self.assertEqual(status, 1)
         said = re.findall("cannot start: .*", output.decode())
         description = f"tcp:{self.taken}:interface=localhost"
         self.assertEqual(said, [f"cannot start: Address already in use: {description}"])
         self.assertNotIn("Traceback", output.decode())
-        self.assertEqual(os.listdir(ground.path), ["poem.txt"])
+        self.assertEqual(os.listdir(sandbox.path), ["poem.txt"])

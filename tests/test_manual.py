@@ -141,10 +141,10 @@ class CompletionTests(SynchronousTestCase):
         @return: what has become of each.
         """
         zsh = findCommand("zsh")
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         directory = quoted(ROOT / "completion")
         script = COMPLETE.format(completion=directory, typed=shlex.join(typed))
-        ground.write(".zshrc", script.encode())
+        sandbox.write(".zshrc", script.encode())
         ours, theirs = pty.openpty()
         with os.fdopen(ours, "rb", 0) as terminal:
             child = subprocess.Popen(
@@ -152,11 +152,11 @@ class CompletionTests(SynchronousTestCase):
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,
-                cwd=ground.path,
+                cwd=sandbox.path,
                 start_new_session=True,
                 env={
                     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                    "HOME": str(ground.path),
+                    "HOME": str(sandbox.path),
                     "TERM": "xterm",
                     "PYTHONPATH": str(ROOT),
                 },
@@ -168,7 +168,7 @@ class CompletionTests(SynchronousTestCase):
             with contextlib.suppress(OSError):  # at the end
                 while select.select([terminal], [], [], DEADLINE)[0]:
                     shown += terminal.read(2**16)
-        completed = ground.path / "completed"
+        completed = sandbox.path / "completed"
         self.assertTrue(completed.exists(), shown)
         return completed.read_text().splitlines()
 

@@ -81,7 +81,7 @@ class NetworkTestCase(SynchronousTestCase):
     Starts processes that know one another.
     """
 
-    def ground(self) -> Sandbox:
+    def sandbox(self) -> Sandbox:
         """
         Make a new directory.
         """
@@ -91,32 +91,32 @@ class NetworkTestCase(SynchronousTestCase):
         """
         Start a server by its .tac file.
         """
-        ground = self.ground()
-        ground.write("poem.txt", poem)
-        ground.writeTac(port=port)
-        return ground.daemon("-y fastpoetry.tac")
+        sandbox = self.sandbox()
+        sandbox.write("poem.txt", poem)
+        sandbox.writeTac(port=port)
+        return sandbox.daemon("-y fastpoetry.tac")
 
     def startProxy(self, upstream: int) -> Server:
         """
         Start a proxy by its .tac file.
         """
-        ground = self.ground()
-        ground.writeTac("examples/poetry-proxy.tac", upstream=f"127.0.0.1:{upstream}")
-        return ground.daemon("-y poetry-proxy.tac")
+        sandbox = self.sandbox()
+        sandbox.writeTac("examples/poetry-proxy.tac", upstream=f"127.0.0.1:{upstream}")
+        return sandbox.daemon("-y poetry-proxy.tac")
 
     def startTransforms(self) -> Server:
         """
         Start a transform service by its .tac file.
         """
-        ground = self.ground()
-        ground.writeTac("examples/poetry-transform.tac")
-        return ground.daemon("-y poetry-transform.tac")
+        sandbox = self.sandbox()
+        sandbox.writeTac("examples/poetry-transform.tac")
+        return sandbox.daemon("-y poetry-transform.tac")
 
     def startCommand(self, arguments: str) -> Server:
         """
         Start a command of C{twistd}, on a port that the system chooses.
         """
-        return self.ground().daemon(f"{arguments} --port 0")
+        return self.sandbox().daemon(f"{arguments} --port 0")
 
     def assertPrints(
         self,
@@ -138,7 +138,7 @@ class NetworkTestCase(SynchronousTestCase):
         """
         addresses = " ".join(f"127.0.0.1:{portOf(server)}" for server in servers)
         command = f"get-poetry --in-order {arguments} {addresses}"
-        self.assertPrinted(self.ground().run(command), status, poems, *says)
+        self.assertPrinted(self.sandbox().run(command), status, poems, *says)
 
     def assertPrinted(
         self, ended: tuple[int, bytes], status: int, poems: bytes, *says: str
@@ -237,15 +237,15 @@ class NetworkTests(NetworkTestCase):
         """
         broken, whole = self.serve(LONG), self.serve(POEM)
         broken.signal(signal.SIGSTOP)
-        ground = self.ground()
+        sandbox = self.sandbox()
         # These connect at once and in their order, with no name to look up.
         addresses = [f"tcp:127.0.0.1:{portOf(one)}" for one in (broken, whole)]
         command = f"get-poetry --in-order {' '.join(addresses)}"
         with ThreadPoolExecutor(1) as pool:
-            ended = pool.submit(ground.run, command)
+            ended = pool.submit(sandbox.run, command)
             whole.waitForLog("sending")
             whole.stop()  # once the client has its poem, and waits for the other
-            (client,) = ground.processes()
+            (client,) = sandbox.processes()
             client.signal(signal.SIGSTOP)
             broken.signal(signal.SIGCONT)
             broken.waitForLog("sending")
@@ -331,11 +331,11 @@ class NetworkTests(NetworkTestCase):
         for old, new in [("10000:", "0:"), ("10001:", '"0":')]:
             self.assertEqual(1, tac.count(old))
             tac = tac.replace(old, new)
-        ground = self.ground()
-        path = ground.write("examples/two-poems.tac", tac.encode())
-        ground.write("poetry/ecstasy.txt", POEM)
-        ground.write("poetry/science.txt", OTHER)
-        server = ground.daemon(f"-y {quoted(path)}")
+        sandbox = self.sandbox()
+        path = sandbox.write("examples/two-poems.tac", tac.encode())
+        sandbox.write("poetry/ecstasy.txt", POEM)
+        sandbox.write("poetry/science.txt", OTHER)
+        server = sandbox.daemon(f"-y {quoted(path)}")
         self.assertEqual([POEM, OTHER], [fetch(port) for port in server.ports])
         server.stop()
 

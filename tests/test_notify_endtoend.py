@@ -35,11 +35,11 @@ class NotifyTests(SynchronousTestCase):
         """
         Let it listen.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
         self.supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.supervisor.close)
         self.supervisor.settimeout(DEADLINE)
-        self.supervisor.bind(str(self.ground.path / "notify"))
+        self.supervisor.bind(str(self.sandbox.path / "notify"))
 
     def start(self, *variables: str, listener: str = "--port 0") -> Server:
         """
@@ -50,7 +50,7 @@ class NotifyTests(SynchronousTestCase):
         @param listener: the options that say where it listens.
         """
         twistd = f"{quoted(findCommand('twistd'))} -n --pidfile="
-        return self.ground.foreground(
+        return self.sandbox.foreground(
             f"env NOTIFY_SOCKET=notify {' '.join(variables)} {twistd} fastpoetry "
             f"--poem poem.txt {listener}",
             [],
@@ -67,7 +67,7 @@ class NotifyTests(SynchronousTestCase):
         A server says that it is ready when it serves, that it reloads and has done so,
         that it stops, and how many readers it waits for.
         """
-        path = self.ground.write("poem.txt", LONG)
+        path = self.sandbox.write("poem.txt", LONG)
         server = self.start()
         self.assertEqual("READY=1", self.hears())
         (port,) = server.ports

@@ -74,8 +74,8 @@ class PublicServerPageTests(SynchronousTestCase):
         blocks = [match.groupdict() for match in BLOCK.finditer(PAGE)]
         self.assertGreater(len(blocks), 10)
         self.assertIn("without a gap", [block["mark"] for block in blocks])
-        ground = Sandbox(self.addCleanup)
-        ground.write("reader.py", READER.encode())
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.write("reader.py", READER.encode())
         script = [
             MACHINE.format(
                 twistd=quoted(findCommand("twistd")),
@@ -83,7 +83,7 @@ class PublicServerPageTests(SynchronousTestCase):
             )
         ]
         for number, block in enumerate(blocks):
-            ground.write(f"block-{number}", block["commands"].encode())
+            sandbox.write(f"block-{number}", block["commands"].encode())
             run = f"sh -eu block-{number} >printed-{number} 2>&1 </dev/null"
             run = f"{run} || {{ echo {number} >failed; exit 1; }}"
             if block["mark"]:
@@ -93,14 +93,14 @@ class PublicServerPageTests(SynchronousTestCase):
                     f"{run}\nrm reading\nwait $!"
                 )
             script.append(run)
-        ground.write("script", "\n".join(script).encode())
-        status, output = ground.run("unshare --net --mount sh script")
+        sandbox.write("script", "\n".join(script).encode())
+        status, output = sandbox.run("unshare --net --mount sh script")
         printed = []
         for number in range(len(blocks)):
             with contextlib.suppress(FileNotFoundError):
-                printed.append((ground.path / f"printed-{number}").read_text())
+                printed.append((sandbox.path / f"printed-{number}").read_text())
         self.assertEqual((0, b""), (status, output), printed[-1:])
         for block, text in zip(blocks, printed):
             shown = block["shown"] or ""
             self.assertTrue(matches(shown, text), f"{block['commands']}\n{text}")
-        self.assertEqual("read often\n", (ground.path / "read").read_text())
+        self.assertEqual("read often\n", (sandbox.path / "read").read_text())

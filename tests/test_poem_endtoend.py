@@ -48,7 +48,7 @@ class SmallPoemTests(SynchronousTestCase):
         """
         Make a directory with the poem.
         """
-        self.ground = Sandbox(self.addCleanup, self.poem)
+        self.sandbox = Sandbox(self.addCleanup, self.poem)
 
     def assertPoem(self, received: bytes, poem: bytes | None = None) -> None:
         """
@@ -72,7 +72,7 @@ class SmallPoemTests(SynchronousTestCase):
         """
         Readers who come together are named in one line of the log.
         """
-        server = self.ground.daemon(PLUGIN)
+        server = self.sandbox.daemon(PLUGIN)
         status = Path(f"/proc/{server.pid}/status")
         server.signal(signal.SIGSTOP)
         server.waitUntil(lambda: "T (stopped)" in status.read_text(), "halt")
@@ -91,16 +91,16 @@ class SmallPoemTests(SynchronousTestCase):
         The daemon serves the poem byte for byte, logs that it does, and leaves
         no pid file when SIGTERM ends it.
         """
-        self.ground.writeTac()
-        server = self.ground.daemon(TAC)
+        self.sandbox.writeTac()
+        server = self.sandbox.daemon(TAC)
         with connect(*server.ports) as reader:
             name = nameOf(reader)
             self.assertPoem(readAll(reader))
-        self.assertTrue((self.ground.path / "twistd.pid").exists())
+        self.assertTrue((self.sandbox.path / "twistd.pid").exists())
         server.stop()
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        self.assertFalse((self.sandbox.path / "twistd.pid").exists())
         for line in (
-            f"loaded a poem from: {self.ground.path}/poem.txt\n",
+            f"loaded a poem from: {self.sandbox.path}/poem.txt\n",
             f"sending {len(self.poem)} bytes of poetry to {name}\n",
         ):
             self.assertIn(line, server.log)
@@ -110,10 +110,10 @@ class SmallPoemTests(SynchronousTestCase):
         Replace the poem by one that goes the other way, then delete it, with a
         SIGHUP after each.
         """
-        poem = self.ground.path / "poem.txt"
+        poem = self.sandbox.path / "poem.txt"
         self.assertPoem(fetch(*server.ports))
         slow = self.connectSlow(server)
-        self.ground.write("new.txt", self.other).replace(poem)
+        self.sandbox.write("new.txt", self.other).replace(poem)
         server.signal(signal.SIGHUP)
         server.waitForLog("loaded a poem", times=2)
         self.assertPoem(fetch(*server.ports), self.other)
@@ -130,20 +130,22 @@ class SmallPoemTests(SynchronousTestCase):
         SIGHUP makes a .tac daemon read its poem anew, and keep the old one when
         it cannot.  A reader in the middle of the old poem gets the rest of that.
         """
-        self.ground.writeTac()
-        self.checkReload(self.ground.daemon(TAC))
+        self.sandbox.writeTac()
+        self.checkReload(self.sandbox.daemon(TAC))
 
     def test_pluginReloads(self) -> None:
         """
         The same is true of a daemon of the plugin.
         """
-        self.checkReload(self.ground.daemon(PLUGIN))
+        self.checkReload(self.sandbox.daemon(PLUGIN))
 
     def stopWithReaders(self) -> tuple[Server, list[socket.socket]]:
         """
         Stop a server while two readers read nothing.
         """
-        server = self.ground.foreground(f"twistd -n {PLUGIN} --grace 999 --timeout 999")
+        server = self.sandbox.foreground(
+            f"twistd -n {PLUGIN} --grace 999 --timeout 999"
+        )
         (port,) = server.ports
         readers = [self.connectSlow(server) for _ in range(2)]
         server.signal(signal.SIGTERM)
@@ -161,7 +163,7 @@ class SmallPoemTests(SynchronousTestCase):
             self.assertFalse(server.hasEnded())
             self.assertPoem(readAll(reader))
         server.waitForEnd()
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        self.assertFalse((self.sandbox.path / "twistd.pid").exists())
 
     def test_secondSignal(self) -> None:
         """
@@ -169,7 +171,7 @@ class SmallPoemTests(SynchronousTestCase):
         """
         server, readers = self.stopWithReaders()
         self.assertEqual(-signal.SIGTERM, server.stop())
-        self.assertFalse((self.ground.path / "twistd.pid").exists())
+        self.assertFalse((self.sandbox.path / "twistd.pid").exists())
         for reader in readers:
             self.assertRaises(ConnectionResetError, readAll, reader)
 
@@ -179,7 +181,7 @@ class SmallPoemTests(SynchronousTestCase):
 
         @return: the reader of that.
         """
-        server = self.ground.daemon(PLUGIN)
+        server = self.sandbox.daemon(PLUGIN)
         reader = self.connectSlow(server)
         # It says so when the kernel has as much as it takes.
         server.waitForLog("sending ")
@@ -198,12 +200,12 @@ class SmallPoemTests(SynchronousTestCase):
         """
         Have each client get the poem, while one is in the middle of it.
         """
-        server = self.ground.daemon(PLUGIN)
+        server = self.sandbox.daemon(PLUGIN)
         (port,) = server.ports
         slow = self.connectSlow(server)
         slow.sendall(says)
         for client in CLIENTS:
-            status, received = self.ground.run(client.format(port=port), says=says)
+            status, received = self.sandbox.run(client.format(port=port), says=says)
             self.assertEqual(0, status, f"{client}: {received[-200:]!r}")
             self.assertTrue(received == self.poem, f"{client}: {len(received)} bytes")
         self.assertPoem(readAll(slow))

@@ -22,7 +22,7 @@ class UpstreamTests(NetworkTestCase):
         A proxy whose upstream is itself says so, and its readers are reset.
         """
         port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
-        proxy = self.ground().daemon(
+        proxy = self.sandbox().daemon(
             f"poetry-proxy --upstream 127.0.0.1:{port} --iface 127.0.0.1 --port {port}"
         )
         crowd = [connect(port) for _ in range(10)]

@@ -37,11 +37,11 @@ class PublishedTests(SynchronousTestCase):
         The published C{.tac}, with C{TCPServer}, serves with our classes unchanged,
         and keeps the promises of a delivery: who talks has the whole poem.
         """
-        ground = Sandbox(self.addCleanup, LONG)
-        ground.writeTac("examples/first-published.tac", poetry_file="poem.txt")
+        sandbox = Sandbox(self.addCleanup, LONG)
+        sandbox.writeTac("examples/first-published.tac", poetry_file="poem.txt")
         # The port is Twisted's own, and so is what the log says of it.
         texts = [" starting on ", "loaded a poem from: "]
-        server = ground.foreground("twistd -n -y first-published.tac", texts)
+        server = sandbox.foreground("twistd -n -y first-published.tac", texts)
         port = int(server.log.partition(texts[0])[2].split()[0])
         reader = connect(port, buffer=2**14)
         self.addCleanup(reader.close)
@@ -57,9 +57,9 @@ class PublishedTests(SynchronousTestCase):
         Who edits C{PoetryProtocol.connectionMade} sees it in the next fetch from the
         default C{.tac}.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac(poetry_file=str(ground.path / "poem.txt"))
-        ground.write("edited.tac", EDITED.encode())
-        server = ground.foreground("twistd -n -y edited.tac")
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac(poetry_file=str(sandbox.path / "poem.txt"))
+        sandbox.write("edited.tac", EDITED.encode())
+        server = sandbox.foreground("twistd -n -y edited.tac")
         self.assertEqual(fetch(*server.ports), b"edited: " + POEM)
         server.stop()

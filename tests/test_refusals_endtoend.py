@@ -117,11 +117,11 @@ class RefusalTests(RefusalTestCase):
         user who starts it may.
         """
         for arguments in (PLUGIN, TAC):
-            ground = self.addStart(
+            sandbox = self.addStart(
                 arguments,
                 f"{AS_NOBODY} {arguments}",
                 "Permission denied: {dir}/poem.txt",
             )
-            (ground.path / "poem.txt").chmod(0o600)
-            os.chown(ground.path, NOBODY, NOBODY)  # or its pid file would stay
+            (sandbox.path / "poem.txt").chmod(0o600)
+            os.chown(sandbox.path, NOBODY, NOBODY)  # or its pid file would stay
         self.assertNoneStarts()

@@ -57,13 +57,13 @@ class MemoryTests(RefusalTestCase):
         """
         One at the start is refused in a sentence.
         """
-        ground = Sandbox(self.addCleanup)
-        makeHuge(ground.path / "huge.txt")
+        sandbox = Sandbox(self.addCleanup)
+        makeHuge(sandbox.path / "huge.txt")
         for twistd in ("twistd -n", "twistd"):
             self.assertRefuses(
-                ground,
+                sandbox,
                 withLittle(f"{twistd} fastpoetry --port 0 --poem huge.txt"),
-                f"Too large for the memory: {ground.path}/huge.txt",
+                f"Too large for the memory: {sandbox.path}/huge.txt",
             )
 
     def test_reload(self) -> None:
@@ -71,11 +71,11 @@ class MemoryTests(RefusalTestCase):
         One that has become so leaves the old one in service, and costs the other
         poems of the process nothing.
         """
-        ground = Sandbox(self.addCleanup)
-        first, second = ground.path / "poem.txt", ground.write("other.txt", b"old\n")
+        sandbox = Sandbox(self.addCleanup)
+        first, second = sandbox.path / "poem.txt", sandbox.write("other.txt", b"old\n")
         poems = "--poem poem.txt --port 0 --poem other.txt --port 0"
         command = f"twistd -n --pidfile= fastpoetry {poems}"
-        server = ground.foreground(withLittle(command))
+        server = sandbox.foreground(withLittle(command))
         server.waitForLog("loaded a poem from: ", 2)
         makeHuge(first)
         second.write_bytes(b"new\n")
@@ -95,11 +95,11 @@ class HangingTests(RefusalTestCase):
         """
         Start a daemon, and have it read a poem for ever.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac()
-        path = ground.path / "fastpoetry.tac"
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac()
+        path = sandbox.path / "fastpoetry.tac"
         path.write_text(HANGING + path.read_text())
-        server = ground.daemon("-y fastpoetry.tac")
+        server = sandbox.daemon("-y fastpoetry.tac")
         server.signal(signal.SIGHUP)
         server.waitForLog("received SIGHUP, reloading")
         return server

@@ -53,10 +53,10 @@ class HangingTests(SynchronousTestCase):
         """
         Have a place to run commands in, where some names hang.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.hung = self.ground.path / "hung"
-        self.ground.write("path/sitecustomize.py", HANGING % os.fsencode(self.hung))
-        self.environment = {"PYTHONPATH": f"{self.ground.path}/path:{ROOT}"}
+        self.sandbox = Sandbox(self.addCleanup)
+        self.hung = self.sandbox.path / "hung"
+        self.sandbox.write("path/sitecustomize.py", HANGING % os.fsencode(self.hung))
+        self.environment = {"PYTHONPATH": f"{self.sandbox.path}/path:{ROOT}"}
 
     def test_others(self) -> None:
         """
@@ -93,7 +93,7 @@ class HangingTests(SynchronousTestCase):
         name up.
         """
         addresses = ["hung.example:17", "tcp:hung.example:17", "tls:hung.example:17"]
-        status, output = self.ground.run(
+        status, output = self.sandbox.run(
             f"get-poetry --timeout 0.5 {' '.join(addresses)}",
             environment=self.environment,
         )
@@ -111,7 +111,7 @@ class HangingTests(SynchronousTestCase):
         """
         SIGTERM ends a proxy whose reader waits for a name that hangs.
         """
-        proxy = self.ground.daemon(
+        proxy = self.sandbox.daemon(
             "poetry-proxy --upstream hung.example:17 --port 0 --grace 999",
             environment=self.environment,
         )
@@ -133,12 +133,12 @@ class LinkTests(SynchronousTestCase):
         """
         C{get-poetry} fetches from both.
         """
-        ground = Sandbox(self.addCleanup)
+        sandbox = Sandbox(self.addCleanup)
         findCommand("ip")
         script = LINK.format(
             twistd=shlex.quote(findCommand("twistd")),
             getPoetry=shlex.quote(findCommand("get-poetry")),
         )
-        ground.write("script", script.encode())
-        ended = ground.run("unshare --net --mount sh -e script")
+        sandbox.write("script", script.encode())
+        ended = sandbox.run("unshare --net --mount sh -e script")
         self.assertEqual((0, POEM * 3), ended)

@@ -29,16 +29,16 @@ class SharedPortTests(SynchronousTestCase):
         """
         Hold a port that nobody listens on.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEPORT)
 
     def start(self, count: int) -> list[Server]:
         """
         Start daemons from one .tac file.
         """
-        self.ground.writeTac(TAC, port=self.port, poetry_file="poem.txt")
+        self.sandbox.writeTac(TAC, port=self.port, poetry_file="poem.txt")
         return [
-            self.ground.daemon(
+            self.sandbox.daemon(
                 f"--pidfile {number}.pid --logfile {number}.log -y shared-port.tac",
                 log=f"{number}.log",
                 pidfile=f"{number}.pid",
@@ -129,7 +129,9 @@ class SharedPortTests(SynchronousTestCase):
             arguments = command.replace("%i", number).split(" ", 1)[1]
             log = f"{number}.log"
             daemons.append(
-                self.ground.daemon(f"--logfile {log} {arguments}", log, f"{number}.pid")
+                self.sandbox.daemon(
+                    f"--logfile {log} {arguments}", log, f"{number}.pid"
+                )
             )
         for _ in range(100):
             self.assertEqual(fetch(self.port), POEM)

@@ -66,9 +66,9 @@ class SocketTestCase(SynchronousTestCase):
         """
         Make the directory.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.ground.write("other.txt", OTHER)
-        self.path = self.ground.path / "socket"
+        self.sandbox = Sandbox(self.addCleanup)
+        self.sandbox.write("other.txt", OTHER)
+        self.path = self.sandbox.path / "socket"
         self.twistd = f"{quoted(findCommand('twistd'))} -n --pidfile="
 
     def serve(self, options: str, before: str = "") -> Server:
@@ -77,7 +77,7 @@ class SocketTestCase(SynchronousTestCase):
 
         @param before: a command that starts it in turn.
         """
-        return self.ground.foreground(
+        return self.sandbox.foreground(
             f"{before} {self.twistd} fastpoetry --poem poem.txt {options}"
         )
 
@@ -86,7 +86,7 @@ class SocketTestCase(SynchronousTestCase):
         Skip the test where a command is not allowed.
         """
         findCommand("unshare")
-        status, output = self.ground.run(f"{command} true")
+        status, output = self.sandbox.run(f"{command} true")
         if status != 0:
             raise SkipTest(f"not allowed here: {output.decode().strip()}")
 
@@ -106,7 +106,7 @@ class PassedTests(SocketTestCase):
             f"systemd-socket-activate {sockets} -E {SANDBOX_VARIABLE} -E PYTHONPATH "
             f"{twistd or self.twistd} fastpoetry {arguments}"
         )
-        activated = self.ground.foreground(command, ["Listening on "])
+        activated = self.sandbox.foreground(command, ["Listening on "])
         activated.waitForLog("Listening on ", sockets.count("-l "))
         return activated
 
@@ -170,9 +170,9 @@ class PassedTests(SocketTestCase):
         )
         self.assertEqual(POEM, fetch(self.path))
         activated.waitForEnd()
-        pid = int((self.ground.path / "twistd.pid").read_text())
+        pid = int((self.sandbox.path / "twistd.pid").read_text())
         self.assertNotEqual(activated.pid, pid)
-        server = Server(pid, self.ground.path / "twistd.log")
+        server = Server(pid, self.sandbox.path / "twistd.log")
         self.assertEqual(POEM, fetch(self.path))
         server.stop()
         self.assertTrue(self.path.exists())
@@ -224,7 +224,7 @@ class UNIXTests(SocketTestCase):
         Started by root to run as another user, the server makes the socket as that
         user, who can remove it.
         """
-        path = self.ground.write("run/file", b"").with_name("socket")
+        path = self.sandbox.write("run/file", b"").with_name("socket")
         os.chown(path.parent, NOBODY, NOBODY)
         self.twistd += " --uid nobody --gid nogroup"
         server = self.serve("-e unix:run/socket:mode=660")
@@ -241,7 +241,7 @@ class UNIXTests(SocketTestCase):
         Where that user may make no socket, the server does not start.
         """
         command = f"{self.twistd} --uid nobody --gid nogroup fastpoetry"
-        status, output = self.ground.run(f"{command} --poem poem.txt -e unix:socket")
+        status, output = self.sandbox.run(f"{command} --poem poem.txt -e unix:socket")
         self.assertEqual(1, status)
         self.assertIn(b"cannot start: Permission denied: unix:socket\n", output)
         self.assertNotIn(b"Traceback", output)
@@ -250,12 +250,12 @@ class UNIXTests(SocketTestCase):
         """
         A relative path counts from the directory that the server runs in.
         """
-        (self.ground.path / "run").mkdir()
+        (self.sandbox.path / "run").mkdir()
         self.twistd += " --rundir run"
         server = self.serve("-e unix:socket")
-        self.assertEqual(POEM, fetch(self.ground.path / "run" / "socket"))
+        self.assertEqual(POEM, fetch(self.sandbox.path / "run" / "socket"))
         server.stop()
-        self.assertEqual([], os.listdir(self.ground.path / "run"))
+        self.assertEqual([], os.listdir(self.sandbox.path / "run"))
 
     def test_killed(self) -> None:
         """
@@ -278,13 +278,13 @@ class UNIXTests(SocketTestCase):
         for _ in range(2):
             server = self.serve("-e unix:socket", container)
             self.assertEqual(POEM, fetch(self.path))
-            status, output = self.ground.run(
+            status, output = self.sandbox.run(
                 f"{container} {self.twistd} fastpoetry --poem poem.txt -e unix:socket"
             )
             self.assertEqual(1, status)
             self.assertIn(b"Address already in use: unix:socket\n", output)
             self.assertEqual(POEM, fetch(self.path))
-            processes = self.ground.processes()
+            processes = self.sandbox.processes()
             server.stop(signal.SIGKILL)
             for process in processes:
                 process.waitForEnd()
@@ -297,7 +297,7 @@ class UNIXTests(SocketTestCase):
         """
 
         def start(number: int) -> tuple[int, bytes]:
-            return self.ground.run(
+            return self.sandbox.run(
                 f"twistd --pidfile {number}.pid --logfile {number}.log "
                 "fastpoetry --poem poem.txt -e unix:socket"
             )
@@ -309,7 +309,7 @@ class UNIXTests(SocketTestCase):
             self.assertEqual([0, 1], sorted(statuses), ended)
             self.assertIn(b"Address already in use: unix:socket", max(ended)[1])
             self.assertEqual(POEM, fetch(self.path))
-            pidfile = self.ground.path / f"{statuses.index(0)}.pid"
+            pidfile = self.sandbox.path / f"{statuses.index(0)}.pid"
             server = Server(int(pidfile.read_text()), pidfile.with_suffix(".log"))
             server.stop(signal.SIGKILL)
             pidfile.unlink()
@@ -338,9 +338,9 @@ class PortTests(SocketTestCase):
         A port of TLS can be shared, too.
         """
         port = holdPort(self.addCleanup, socket.SO_REUSEPORT)
-        endpoint = self.ground.makeCertificate().replace("ssl:0:", f"ssl:{port}:")
+        endpoint = self.sandbox.makeCertificate().replace("ssl:0:", f"ssl:{port}:")
         daemons = [
-            self.ground.daemon(
+            self.sandbox.daemon(
                 f"--pidfile {number}.pid --logfile {number}.log fastpoetry "
                 f"--poem poem.txt --reuse-port -e {endpoint}",
                 f"{number}.log",
@@ -348,7 +348,7 @@ class PortTests(SocketTestCase):
             )
             for number in range(2)
         ]
-        context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+        context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
         for daemon in daemons:
             reader = context.wrap_socket(connect(port), server_hostname="localhost")
             self.assertEqual(POEM, readAll(reader))
@@ -366,7 +366,7 @@ class AddressTests(SocketTestCase):
         See that there can be one.
         """
         super().setUp()
-        script = self.ground.write("network.sh", NETWORK)
+        script = self.sandbox.write("network.sh", NETWORK)
         self.network = f"unshare --net sh {script}"
         self.needs(self.network)
 
@@ -381,7 +381,7 @@ class AddressTests(SocketTestCase):
         Get a poem in the network of a server.
         """
         network = Path(f"/proc/{server.pid}/ns/net")
-        status, output = self.ground.run(
+        status, output = self.sandbox.run(
             f"nsenter --net={network} nc.openbsd {host} {port}"
         )
         self.assertEqual(0, status, output)

@@ -37,9 +37,9 @@ class SignalTests(SynchronousTestCase):
         """
         Make a directory.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.ground.writeTac(endpoint="unix:socket")
-        self.pidfile = self.ground.path / "twistd.pid"
+        self.sandbox = Sandbox(self.addCleanup)
+        self.sandbox.writeTac(endpoint="unix:socket")
+        self.pidfile = self.sandbox.path / "twistd.pid"
         self.strace = f"{quoted(findCommand('strace'))} -f -qq -o trace"
 
     def start(self, inject: str, arguments: str) -> tuple[Server, Server]:
@@ -52,11 +52,11 @@ class SignalTests(SynchronousTestCase):
             log file unless it is in the foreground.
         """
         twistd = f"{quoted(findCommand('twistd'))} {arguments}"
-        tracer = self.ground.foreground(f"{self.strace} {inject} {twistd}", ())
+        tracer = self.sandbox.foreground(f"{self.strace} {inject} {twistd}", ())
         tracer.waitUntil(
             lambda: self.pidfile.exists() and self.pidfile.read_text() != "", "pid file"
         )
-        path = self.ground.path / "twistd.log"
+        path = self.sandbox.path / "twistd.log"
         isForeground = arguments.startswith("-n")
         pid = int(self.pidfile.read_text())
         return tracer, Server(pid, tracer.logPath if isForeground else path)
@@ -77,7 +77,7 @@ class SignalTests(SynchronousTestCase):
 
         def isServed() -> bool:
             try:
-                poems.append(fetch(self.ground.path / "socket"))
+                poems.append(fetch(self.sandbox.path / "socket"))
             except (FileNotFoundError, ConnectionRefusedError):
                 return False  # the socket has a name before anybody listens on it
             return True
@@ -132,7 +132,7 @@ class SignalTests(SynchronousTestCase):
         for arguments in (PLUGIN, TAC):
             twistd = f"{quoted(findCommand('twistd'))} -n {arguments}"
             inject = "-e trace=listen -e inject=listen:signal=SIGTERM:when=1"
-            server = self.ground.foreground(f"{self.strace} {inject} {twistd}", ())
+            server = self.sandbox.foreground(f"{self.strace} {inject} {twistd}", ())
             server.waitForEnd()
             self.assertIn("Received SIGTERM, shutting down", server.log)
             self.assertFalse(self.pidfile.exists())
@@ -148,14 +148,14 @@ class DescriptorTests(SynchronousTestCase):
         With fewer than a daemon takes there is one sentence, and nothing is left; with
         as many it serves.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac(endpoint="unix:socket")
-        before = set(os.listdir(ground.path))
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac(endpoint="unix:socket")
+        before = set(os.listdir(sandbox.path))
         # Where its path has spaces it is a script of the shell, which takes some, too.
         twistd = f"{quoted(sys.executable)} {quoted(findCommand('twistd'))}"
         for arguments in (f"-n {PLUGIN}", PLUGIN, f"-n {TAC}", TAC):
             for limit in (5, 8, 14):
-                ended = ground.run(
+                ended = sandbox.run(
                     f"sh -c {quoted(f'ulimit -n {limit}; {twistd} {arguments}')}"
                 )
                 sentence = (
@@ -163,16 +163,16 @@ class DescriptorTests(SynchronousTestCase):
                     f"{limit}, and at least 15 are needed\n"
                 )
                 self.assertEqual((1, sentence.encode()), ended)
-                self.assertEqual(before, set(os.listdir(ground.path)))
-                self.assertEqual([], ground.processes())
+                self.assertEqual(before, set(os.listdir(sandbox.path)))
+                self.assertEqual([], sandbox.processes())
         for arguments in (PLUGIN, TAC):
-            status, _ = ground.run(
+            status, _ = sandbox.run(
                 f"sh -c {quoted(f'ulimit -n 15; {twistd} {arguments}')}"
             )
             self.assertEqual(0, status)
-            pid = int((ground.path / "twistd.pid").read_text())
-            server = Server(pid, ground.path / "twistd.log")
-            self.assertEqual(POEM, fetch(ground.path / "socket"))
+            pid = int((sandbox.path / "twistd.pid").read_text())
+            server = Server(pid, sandbox.path / "twistd.log")
+            self.assertEqual(POEM, fetch(sandbox.path / "socket"))
             server.stop()
 
 
@@ -186,8 +186,8 @@ class ToldTests(RefusalTestCase):
         In the foreground the sentence is told once: in the log, and where that is
         elsewhere, on standard error.
         """
-        ground = Sandbox(self.addCleanup)
-        ground.writeTac(port=self.taken)
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.writeTac(port=self.taken)
         sentence = (
             "cannot start: Address already in use: "
             f"tcp:{self.taken}:interface=localhost\n"
@@ -199,16 +199,16 @@ class ToldTests(RefusalTestCase):
             f"twist {plugin}",
             f"twist --log-file log {plugin}",
         ):
-            status, output = ground.run(command)
+            status, output = sandbox.run(command)
             self.assertEqual(1, status)
             self.assertEqual(1, output.count(sentence.rstrip()), output)
             self.assertNotIn(b"Traceback", output)
         for log in ("--logfile log", "--syslog", "--logger fastpoetry.log.boundedLog"):
             for arguments in (plugin, TAC):
-                ended = ground.run(f"twistd -n {log} {arguments}")
+                ended = sandbox.run(f"twistd -n {log} {arguments}")
                 self.assertEqual((1, sentence), ended)
-        self.assertIn(sentence, (ground.path / "log").read_bytes())
-        self.assertFalse((ground.path / "twistd.pid").exists())
+        self.assertIn(sentence, (sandbox.path / "log").read_bytes())
+        self.assertFalse((sandbox.path / "twistd.pid").exists())
 
 
 class ServerOptionsTests(RefusalTestCase):
@@ -269,14 +269,14 @@ class ContainerTests(SynchronousTestCase):
         """
         Skip the tests where there are no containers.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.ground.write("container", CONTAINER)
+        self.sandbox = Sandbox(self.addCleanup)
+        self.sandbox.write("container", CONTAINER)
         self.container = (
             f"{quoted(findCommand('unshare'))} --pid --fork --kill-child --mount "
             "--mount-proc sh container"
         )
         python = f"{quoted(sys.executable)} -c pass"
-        status, output = self.ground.run(f"{self.container} {python}")
+        status, output = self.sandbox.run(f"{self.container} {python}")
         if status != 0:
             raise SkipTest(f"not allowed here: {output.decode().strip()}")
         self.twistd = f"{self.container} {quoted(findCommand('twistd'))} -n"
@@ -286,9 +286,9 @@ class ContainerTests(SynchronousTestCase):
         It serves, and stops when it is told to.
         """
         port = "fastpoetry --port 0 --poem poem.txt"
-        container = self.ground.foreground(f"{self.twistd} --pidfile= {port}")
+        container = self.sandbox.foreground(f"{self.twistd} --pidfile= {port}")
         self.assertEqual(POEM, fetch(*container.ports))
-        for process in self.ground.processes():
+        for process in self.sandbox.processes():
             status = Path(f"/proc/{process.pid}/status").read_text()
             if re.search("(?m)^NSpid:.*\t1$", status):
                 self.assertIn("Uid:" + 4 * "\t12345" + "\n", status)
@@ -302,8 +302,8 @@ class ContainerTests(SynchronousTestCase):
         A pid file that the first process of another container has left is refused in
         a sentence, which says what to do.
         """
-        path = self.ground.write("twistd.pid", b"1")
-        ended = self.ground.run(f"{self.twistd} fastpoetry --poem poem.txt --port 0")
+        path = self.sandbox.write("twistd.pid", b"1")
+        ended = self.sandbox.run(f"{self.twistd} fastpoetry --poem poem.txt --port 0")
         sentence = (
             "fastpoetry: the pid file was left by a server that is no more and had the "
             "number of this process, 1: remove it, or start with --pidfile= for none: "

@@ -44,13 +44,13 @@ class UnitTests(SynchronousTestCase):
         """
         Put them where their program is one of this machine.
         """
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
         self.twistd = findCommand("twistd")
         for path in DEPLOY.glob("fastpoetry*"):
             text = path.read_text().replace(
                 "/opt/fastpoetry/bin/twistd", f'"{self.twistd}"'
             )
-            self.ground.write(f"units/{path.name}", text.encode())
+            self.sandbox.write(f"units/{path.name}", text.encode())
 
     def test_verify(self) -> None:
         """
@@ -58,8 +58,8 @@ class UnitTests(SynchronousTestCase):
         """
         findCommand("systemd-analyze")
         for name in (*UNITS, "fastpoetry.socket"):
-            status, output = self.ground.run(
-                f"systemd-analyze verify {self.ground.path}/units/{name}"
+            status, output = self.sandbox.run(
+                f"systemd-analyze verify {self.sandbox.path}/units/{name}"
             )
             self.assertEqual((0, b""), (status, output))
 
@@ -68,9 +68,9 @@ class UnitTests(SynchronousTestCase):
         By its measure, they are exposed to little: 1.5 of 10 at the most.
         """
         for name in UNITS:
-            status, output = self.ground.run(
+            status, output = self.sandbox.run(
                 "systemd-analyze security --offline=true --no-pager --threshold=15 "
-                f"{self.ground.path}/units/{name}"
+                f"{self.sandbox.path}/units/{name}"
             )
             self.assertEqual(0, status, output.decode())
 
@@ -98,14 +98,14 @@ class UnitTests(SynchronousTestCase):
         passed.
         """
         findCommand("systemd-socket-activate")
-        unit = (self.ground.path / "units" / "fastpoetry.service").read_text()
+        unit = (self.sandbox.path / "units" / "fastpoetry.service").read_text()
         (command,) = re.findall("(?m)^ExecStart=(.*)$", unit)
         conf = (DEPLOY / "fastpoetry-socket.conf").read_text()
         (listen,) = re.findall('(?m)^Environment="LISTEN=(.*)"$', conf)
         command = command.replace("$LISTEN", listen)
         command = command.replace("/opt/fastpoetry/poem.txt", "poem.txt")
         port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
-        server = self.ground.foreground(
+        server = self.sandbox.foreground(
             f"systemd-socket-activate -l {port} -E {SANDBOX_VARIABLE} -E PYTHONPATH "
             f"{command}",
             ["Listening on "],
@@ -123,8 +123,8 @@ class SystemdTests(SynchronousTestCase):
         """
         Start it.
         """
-        self.ground = Sandbox(self.addCleanup)
-        self.machine = Machine(self.ground, self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
+        self.machine = Machine(self.sandbox, self.addCleanup)
 
     def fetch(self, port: int = PORT) -> bytes:
         """
@@ -187,10 +187,10 @@ class SystemdTests(SynchronousTestCase):
         """
         TLS is possible under the limits of the unit, with a key for a group.
         """
-        endpoint = self.ground.makeCertificate(PORT).replace("=", "=/opt/fastpoetry/")
+        endpoint = self.sandbox.makeCertificate(PORT).replace("=", "=/opt/fastpoetry/")
         for name in ("key", "cert.pem"):
-            self.machine.write(name, (self.ground.path / name).read_bytes())
-        key = self.ground.path / "installed" / "key"
+            self.machine.write(name, (self.sandbox.path / name).read_bytes())
+        key = self.sandbox.path / "installed" / "key"
         shutil.chown(key, group="adm")
         key.chmod(0o640)
         self.machine.drop(
@@ -198,7 +198,7 @@ class SystemdTests(SynchronousTestCase):
             f'[Service]\nSupplementaryGroups=adm\nEnvironment="LISTEN=-e {endpoint}"\n',
         )
         self.machine.systemctl("start fastpoetry")
-        context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+        context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
         for _ in range(2):
             reader = context.wrap_socket(
                 self.machine.connect("127.0.0.1", PORT), server_hostname="localhost"
@@ -239,7 +239,7 @@ class SystemdTests(SynchronousTestCase):
         What each directive forbids is not possible to a process of the unit, though it
         is without.
         """
-        self.ground.write(
+        self.sandbox.write(
             "units/free.service",
             f"[Service]\nType=oneshot\nExecStart={PROBE}\n".encode(),
         )

@@ -57,7 +57,7 @@ class DaemonTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.ground = Sandbox(self.addCleanup)
+        self.sandbox = Sandbox(self.addCleanup)
 
     def ask(self, server: Server, *pieces: bytes) -> bytes:
         """
@@ -77,7 +77,7 @@ class DaemonTests(SynchronousTestCase):
         waits, sends byte by byte, or goes on talking before it reads, and even
         while the daemon is stopping.
         """
-        server = self.ground.daemon(PLUGIN)
+        server = self.sandbox.daemon(PLUGIN)
         self.assertEqual(self.ask(server, REQUEST), ANSWER)
         self.assertEqual(self.ask(server, *(bytes([byte]) for byte in REQUEST)), ANSWER)
         for more in (b"", b"more" * 250_000):
@@ -100,8 +100,8 @@ class DaemonTests(SynchronousTestCase):
         text = (ROOT / "examples" / "poetry-transform.tac").read_text()
         self.assertIn("\nport = 11000\n", text)
         tac = text.replace("\nport = 11000\n", "\nport = 0\n")
-        path = self.ground.write("examples/transform.tac", tac.encode())
-        server = self.ground.daemon(f"-y {quoted(path)}")
+        path = self.sandbox.write("examples/transform.tac", tac.encode())
+        server = self.sandbox.daemon(f"-y {quoted(path)}")
         self.assertEqual(self.ask(server, REQUEST), ANSWER)
         server.stop()
 
@@ -109,7 +109,7 @@ class DaemonTests(SynchronousTestCase):
         """
         A mistake in the options is told in one sentence.
         """
-        status, terminal = self.ground.run("twistd poetry-transform --max-length 1M")
+        status, terminal = self.sandbox.run("twistd poetry-transform --max-length 1M")
         self.assertNotEqual(status, 0)
         self.assertIn(b"not a whole number above 0: 1M", terminal)
         self.assertNotIn(b"Traceback", terminal)
@@ -119,7 +119,7 @@ class DaemonTests(SynchronousTestCase):
         A hundred clients who stop in the middle of 7 MB have no more memory together
         than there is; short poems are answered meanwhile, and long ones afterwards.
         """
-        server = self.ground.daemon(f"{PLUGIN} --max-memory 30000000")
+        server = self.sandbox.daemon(f"{PLUGIN} --max-memory 30000000")
         self.assertEqual(self.ask(server, LONG_REQUEST), LONG_ANSWER)
         idle, fresh = descriptors(server), memory(server)
         clients = [connect(*server.ports) for _ in range(100)]
@@ -141,7 +141,7 @@ class DaemonTests(SynchronousTestCase):
         asked meanwhile.
         """
         command = f"{PLUGIN} --timeout 1 --request-timeout 1"
-        server = self.ground.daemon(command)
+        server = self.sandbox.daemon(command)
         other = Sandbox(self.addCleanup).daemon(command)
         idle = descriptors(server)
         client = connect(*server.ports)
@@ -161,7 +161,7 @@ class DaemonTests(SynchronousTestCase):
         Whatever is sent, every connection has an end, and what claims to be a
         gigabyte long costs no memory.
         """
-        server = self.ground.daemon(PLUGIN)
+        server = self.sandbox.daemon(PLUGIN)
         chance = random.Random(20)
         heads = [b"", b"1000000000:cummingsify.", b"2000:", b"27:cummingsify."]
 

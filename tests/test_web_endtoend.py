@@ -64,16 +64,16 @@ class WebTestCase(SynchronousTestCase):
         """
         Find a place.
         """
-        self.ground = Sandbox(self.addCleanup, self.poem)
+        self.sandbox = Sandbox(self.addCleanup, self.poem)
         self.port = holdPort(self.addCleanup, socket.SO_REUSEADDR)
-        self.status = self.ground.path / "status"
+        self.status = self.sandbox.path / "status"
 
     def start(self, *options: str, http: str = "") -> Server:
         """
         Start a daemon.
         """
         http = http or f"tcp:{self.port}:interface=127.0.0.1"
-        return self.ground.foreground(
+        return self.sandbox.foreground(
             "twistd -n --pidfile= fastpoetry --poem poem.txt --port 0 "
             f"--http {http} --status unix:{self.status} {' '.join(options)}"
         )
@@ -138,11 +138,11 @@ class PlainTests(WebTestCase):
         """
         curl gets the same over a UNIX socket, and HTTP/1.0, too.
         """
-        path = self.ground.path / "web"
+        path = self.sandbox.path / "web"
         server = self.start(http=f"unix:{path}")
         findCommand("curl")
         for option in ("", "--http1.0", "--head"):
-            status, output = self.ground.run(
+            status, output = self.sandbox.run(
                 f"curl -sSf --unix-socket {path} {option} http://localhost/poem.txt"
             )
             self.assertEqual(status, 0, output)
@@ -238,9 +238,9 @@ class LongTests(WebTestCase):
         Over TLS it is the same: a long answer, connections that are kept, half-closes
         and stops.
         """
-        endpoint = self.ground.makeCertificate(self.port)
+        endpoint = self.sandbox.makeCertificate(self.port)
         server = self.start(http=f"{endpoint}:interface=127.0.0.1")
-        context = ssl.create_default_context(cafile=self.ground.path / "cert.pem")
+        context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
 
         def begin() -> ssl.SSLSocket:
             return context.wrap_socket(connect(self.port), server_hostname="localhost")

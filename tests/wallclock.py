@@ -21,18 +21,18 @@ class WallClock:
     @ivar environment: the variables that they need.
     """
 
-    def __init__(self, ground: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         """
         Compile the shim.
         """
-        self._ground = ground
-        library = ground.path / "wallclock.so"
+        self._ground = sandbox
+        library = sandbox.path / "wallclock.so"
         command = [findCommand("cc"), "-shared", "-fPIC", "-o", str(library), str(SHIM)]
         subprocess.run([*command, "-ldl"], check=True)
         self.set(0.0)
         self.environment = {
             "LD_PRELOAD": str(library),
-            "WALLCLOCK_FILE": str(ground.path / "offset"),
+            "WALLCLOCK_FILE": str(sandbox.path / "offset"),
         }
 
     def set(self, seconds: float) -> None:
