@@ -6,15 +6,16 @@ one.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cryptography.x509 import NameOID
-from twisted.logger import LogLevel, formatEvent
+from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import files
-from fastpoetry.endpoints.tls import Certificate
+from fastpoetry.endpoints.certificate import Certificate
 from tests.certificates import Issued, issue
 from tests.threads import PlayedThreads
 from tests.tlspeer import Client, Listener, Only, TLSWire
@@ -48,7 +49,7 @@ class CertificateTests(SynchronousTestCase):
         """
         @return: the absolute path of a new file with these contents.
         """
-        path = os.path.abspath(self.mktemp())
+        path: str = os.path.abspath(self.mktemp())
         with open(path, "wb") as file:
             file.write(b"".join(contents))
         return path
@@ -104,7 +105,7 @@ class CertificateTests(SynchronousTestCase):
         threads.finish()
         self.assertIs(self.successResultOf(reloading), None)
 
-    def lines(self, events: list[Any]) -> list[tuple[LogLevel, str]]:
+    def lines(self, events: Sequence[LogEvent]) -> list[tuple[LogLevel, str]]:
         """
         @return: what the log has of the certificate.
         """

@@ -80,4 +80,6 @@ def makeCertificate() -> ssl.PrivateCertificate:
     Make a certificate of our own for C{localhost}.
     """
     issued = issue()
-    return ssl.PrivateCertificate.loadPEM(issued.pem() + issued.keyPEM())
+    pem = issued.pem() + issued.keyPEM()
+    certificate: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
+    return certificate

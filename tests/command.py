@@ -29,7 +29,7 @@ class CommandReactor(ClientReactor):
         super().__init__()
         self.work: list[Callable[[], None]] = []
 
-    def getThreadPool(self) -> CommandReactor:
+    def getThreadPool(self) -> Any:
         """
         There are no others.
         """

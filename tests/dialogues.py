@@ -260,6 +260,12 @@ class Client(Protocol):
         self._check()
         return heard
 
+    def hear(self, size: int) -> Deferred[bytes]:
+        """
+        @return: what was heard since the last time, as soon as it is so many bytes.
+        """
+        return self.until(lambda heard: len(heard) >= size)
+
     def _check(self) -> None:
         if self._awaited is not None and self._awaited[0](bytes(self.heard)):
             _, heard = self._awaited

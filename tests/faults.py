@@ -85,16 +85,12 @@ class Call(NamedTuple):
         """
         @return: all that can go wrong with it.
         """
-        for number, time, error, *rest in itertools.product(
-            self.numbers,
-            (ONCE, ALWAYS),
-            self.errors.split(),
-            self.sizes,
-            self.kinds,
-            self.ways,
-        ):
+        failures = itertools.product(self.numbers, (ONCE, ALWAYS), self.errors.split())
+        readers = list(itertools.product(self.sizes, self.kinds, self.ways))
+        for number, time, error in failures:
             if error not in LATER or time == ONCE:
-                yield Cell(self, error, number, time, *rest)
+                for reader in readers:
+                    yield Cell(self, error, number, time, *reader)
 
 
 class Cell(NamedTuple):

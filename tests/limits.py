@@ -9,7 +9,6 @@ import ctypes
 import errno
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -52,7 +52,7 @@ class Upstream:
         """
         if self.refuses:
             return fail(ConnectionRefusedError())
-        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = factory.buildProtocol(THERE)
         transport = StringTransport(HERE, THERE)
         protocol.makeConnection(transport)
         self.connections.append((protocol, transport))
@@ -97,6 +97,11 @@ class Readers(Service):
         Look for a reader.
         """
         return source is self.source and (here, there) in self.readers
+
+    def checkReaders(self) -> None:
+        """
+        Nothing becomes of them.
+        """
 
 
 class ProxyTests(SynchronousTestCase):

@@ -171,7 +171,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("leave"), INDICES, st.integers(1, 4)),
     st.tuples(st.just("turn"), INDICES),
     st.tuples(st.just("turn"), INDICES),
-    st.tuples(st.just("fail"), INDICES),
+    st.tuples(st.just("failToAccept"), INDICES),
     st.tuples(st.just("wait"), st.sampled_from([PAUSE / 2, PAUSE])),
     st.tuples(st.just("open"), LIMITS),
     st.tuples(st.just("close")),
@@ -267,7 +267,7 @@ class AcceptorProperties(SynchronousTestCase):
                 self.assertEqual(len(listener.connections), expected)
                 self.assertEqual(listener.isReading, listener.room(self.share) > 0)
 
-    def fail(self, index: int) -> None:
+    def failToAccept(self, index: int) -> None:
         """
         The reactor would let readers in, but there are no descriptors.
         """

@@ -99,7 +99,7 @@ class PlacesTests(SynchronousTestCase):
         """
         self.reactor = Reactor()
         self.access: Any = Access(maxPerAddress=2, reactor=self.reactor)
-        source = Deferred() if poem is None else poem
+        source: Any = Deferred() if poem is None else poem
         factory = self.makeFactory(isWeb, source, isTLS)
         wires = [Wire(factory, 1000) for _ in range(3)]
         rest = [bytearray(said) for _ in wires]

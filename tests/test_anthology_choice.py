@@ -5,6 +5,7 @@ Tests of which poem of an anthology a reader gets.
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from hashlib import sha256
 from random import Random
 from unittest import mock
 from zoneinfo import ZoneInfo
@@ -147,7 +148,7 @@ class DailyTests(SynchronousTestCase):
         and on how many days; and that of the next one when it comes.
         """
         clock = WallClock(2026, 11, 26)
-        with mock.patch.object(anthology, "sha256", wraps=anthology.sha256) as hashing:
+        with mock.patch.object(anthology, "sha256", wraps=sha256) as hashing:
             daily = Daily(NUMBERS, now=clock)
             count = hashing.call_count
             for _ in range(10):

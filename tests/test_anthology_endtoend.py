@@ -128,7 +128,7 @@ class AnthologyTests(SynchronousTestCase):
                 ("2", "--poem directory"),
             ]
         )
-        seen = {}
+        seen: dict[int, bytes] = {}
         for day in [*range(len(POEMS)), 3, 2, 1]:
             clock.set(first + day * DAY - time.time())
             poem = seen.setdefault(day, fetch(one.ports[0]))

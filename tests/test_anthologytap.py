@@ -80,7 +80,8 @@ class OptionsTests(SynchronousTestCase):
         """
         @return: the sources of the poems that options ask for.
         """
-        _, *deployments = tap.makeService(self.parse(*arguments))
+        daemon: Any = tap.makeService(self.parse(*arguments))
+        _, *deployments = daemon
         return [next(iter(deployment)) for deployment in deployments]
 
     def assertRefused(self, arguments: list[str], sentence: str) -> None:
@@ -141,12 +142,9 @@ class OptionsTests(SynchronousTestCase):
         A system that knows no time zones knows UTC.
         """
         self.patch(sys.modules["zoneinfo"], "ZoneInfo", None)
-        self.assertIs(
-            timezone.utc,
-            self.parse("--choose", "daily", "--timezone", "UTC").choice.keywords[
-                "timezone"
-            ],
-        )
+        options = self.parse("--choose", "daily", "--timezone", "UTC")
+        choice: Any = options.choice
+        self.assertIs(choice.keywords["timezone"], timezone.utc)
 
     def test_completion(self) -> None:
         """

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface.verify import verifyObject
 
-from fastpoetry.endpoints.tls import Certificate
+from fastpoetry.endpoints.certificate import Certificate
 from fastpoetry.error import CertificateError
 from tests.certificatecase import CA, DH, LEAF, MIDDLE, OTHER, CertificateTests
 from tests.certificates import Issued, issue

@@ -90,7 +90,7 @@ class ClientReactor(Reactor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.nameResolver = self
+        self.nameResolver: Any = self
 
     def installNameResolver(self, resolver: Any) -> Any:
         """
@@ -383,14 +383,15 @@ class GetPoetryTests(GetPoetryTestCase):
         the endpoint calls itself otherwise.
         """
         unix = UNIXClientEndpoint(self.reactor, "/poem")
-        for endpoint, name in [
+        endpoints: list[tuple[Any, str]] = [
             (HostnameEndpoint(self.reactor, "localhost", 17), "localhost:17"),
             (TCP4ClientEndpoint(self.reactor, "192.0.2.1", 17), "192.0.2.1:17"),
             (TCP6ClientEndpoint(self.reactor, "::1", 17), "[::1]:17"),
             (clientEndpoint(self.reactor, "unix:/poem"), "unix:/poem"),
             (unix, str(unix)),
             (("::1", 17), "[::1]:17"),
-        ]:
+        ]
+        for endpoint, name in endpoints:
             poem = getPoetry(endpoint, reactor=self.reactor)
             poem.cancel()
             error = self.failureResultOf(poem, PoetryFetchError).value

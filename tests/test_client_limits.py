@@ -271,7 +271,9 @@ class RoomTests(GetPoetryTestCase):
         """
         Who is told how much has come may cancel at that.
         """
-        poem = self.get(received=lambda size: poem.cancel(), maxLength=3)
+        poem: Deferred[bytes] = self.get(
+            received=lambda size: poem.cancel(), maxLength=3
+        )
         server = self.reactor.accept()
         server.send(b"half")
         self.failureResultOf(poem, PoetryCancelledError)

@@ -29,6 +29,12 @@ class UNIXStringTransport(StringTransport):
     A connection in memory that passes for one over a UNIX socket.
     """
 
+    def sendFileDescriptor(self, descriptor: int) -> None:
+        """
+        A client sends none.
+        """
+        raise NotImplementedError
+
 
 class ProofTests(ClientTestCase):
     """

@@ -147,7 +147,7 @@ class ConnectionsTests(PretendedTests):
         def connectionLost(reason: Failure) -> None:
             raise ZeroDivisionError
 
-        self.one.connectionLost = connectionLost  # type: ignore[method-assign]
+        self.patch(self.one, "connectionLost", connectionLost)
         self.connections.connectionLost(Failure(CONNECTION_LOST))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.two.reasons, [ConnectionLost])

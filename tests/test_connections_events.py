@@ -109,11 +109,11 @@ class WaitTests(PretendedTests):
         for name in ("register", "modify"):
             protocol = Listener()
             if name == "register":
-                self.epoll.register = noSpace  # type: ignore[method-assign]
+                setattr(self.epoll, name, noSpace)
                 transport = self.connect(protocol)
             else:
                 transport = self.connect(protocol)
-                self.epoll.modify = noSpace  # type: ignore[method-assign]
+                setattr(self.epoll, name, noSpace)
                 transport.write(b"poem")
             delattr(self.epoll, name)
             self.assertEqual((protocol.reasons, transport.disconnected), ([], 0))

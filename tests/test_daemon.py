@@ -46,6 +46,8 @@ class Watched(Service):
     A service that has readers, and a mistake.
     """
 
+    readers = 0
+
     def __init__(self, stops: list[int]) -> None:
         """
         @param stops: the signals that have come to the reactor's handlers.
@@ -428,7 +430,7 @@ class DaemonServiceTests(SynchronousTestCase):
             [(LogLevel.error, "cannot start: Is empty: bottle")],
         )
         self.assertEqual(
-            sys.__stderr__.getvalue(),  # type: ignore[union-attr, attr-defined]
+            sys.__stderr__.getvalue(),  # type: ignore[union-attr]
             "cannot start: Is empty: bottle\n",
         )
         self.assertAsked("abort")
@@ -449,7 +451,7 @@ class DaemonServiceTests(SynchronousTestCase):
                 said: Any = sys.__stderr__
                 isTold = number in (1, 2)
                 self.assertEqual(said.getvalue() == "", isTold, number)
-        for publisher in (LogPublisher(lambda event: None), object()):
+        for publisher in (LogPublisher(), object()):
             self.patch(logModule, "globalLogPublisher", publisher)
             self.assertFalse(logModule.isLogStandard())
 

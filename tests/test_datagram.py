@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -72,7 +73,7 @@ def start(
         source = StaticSource(source)
     protocol = PoetryDatagramProtocol(source, reactor=clock or Clock(), **arguments)
     port = PretendedPort()
-    protocol.makeConnection(port)
+    protocol.makeConnection(port)  # type: ignore[arg-type]
     return protocol, port
 
 
@@ -375,15 +376,15 @@ class LoopTests(SynchronousTestCase):
         servers = {first: start(LONG, clock), second: start(LONG, clock)}
         total = 0
 
-        def send(data: bytes, here: Any, there: Any) -> None:
+        def send(here: Any, data: bytes, there: Any) -> None:
             nonlocal total
             total += 1
             protocol, _ = servers[there]
             clock.callLater(0.2, protocol.datagramReceived, data, here)
 
         for here, (_, port) in servers.items():
-            port.deliver = lambda data, there, here=here: send(data, here, there)
-        send(b"x" * 171, second, first)
+            port.deliver = partial(send, here)
+        send(second, b"x" * 171, first)
         clock.pump([0.1] * 600)
         self.assertGreater(total, 5)
         self.assertLessEqual(total, 21)

@@ -284,7 +284,7 @@ class DescriptionTests(SynchronousTestCase):
         Without what TLS needs, the sentence about a client is about that.
         """
         self.patch(endpoints, "optionsForClientTLS", None)
-        del endpoints.optionsForClientTLS
+        delattr(endpoints, "optionsForClientTLS")
         error = self.assertRaises(ValueError, clientEndpoint, Reactor(), "tls:a:17")
         self.assertEqual(str(error), "not an endpoint (TLS is not installed): tls:a:17")
 

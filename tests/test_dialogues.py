@@ -98,8 +98,7 @@ class Dialogues:
         if self.isOurs:
             self.acceptor = Acceptor(self.port, None, reactor, set())
             self.acceptor.start()
-            self.addCleanup(lambda: connections.whenNone())
-            connections = self.acceptor.connections
+            self.addCleanup(self.acceptor.connections.whenNone)
         self.addCleanup(self.stop)
         return endpoint
 
@@ -152,7 +151,7 @@ class Dialogues:
         endpoint = self.serve(Factory.forProtocol(Echo))
         client = await self.connect(endpoint)
         client.transport.write(POEM)
-        await client.until(lambda heard: len(heard) == len(POEM))
+        self.assertEqual(await client.hear(len(POEM)), POEM)
         (transport,) = self.transports
         self.assertEqual(transport.getHost(), client.transport.getPeer())
         peer, host = transport.getPeer(), client.transport.getHost()
@@ -179,7 +178,7 @@ class Dialogues:
         endpoint = self.serve(Factory.forProtocol(Echo))
         client = await self.connect(endpoint)
         client.transport.write(BIG)
-        heard = await client.until(lambda heard: len(heard) >= len(BIG))
+        heard = await client.hear(len(BIG))
         self.assertEqual(heard, BIG)
         client.transport.loseConnection()
         self.assertEqual(await self.whole(client), b"")
@@ -224,8 +223,7 @@ class Dialogues:
             said = BIG[:size]
             client.transport.write(b"%d:%b," % (size, said))
             expected = b"%d:%b," % (size, said[::-1])
-            length = len(expected)
-            heard = await client.until(lambda heard, n=length: len(heard) >= n)
+            heard = await client.hear(len(expected))
             self.assertEqual(heard, expected)
         client.transport.write(b"3:abc,2:xy,nonsense")
         self.assertEqual(await self.whole(client), b"3:cba,2:yx,")
@@ -237,7 +235,7 @@ class Dialogues:
         endpoint = self.serve(Factory.forProtocol(Echo))
         client = await self.connect(endpoint)
         client.transport.write(POEM)
-        await client.until(lambda heard: len(heard) >= len(POEM))
+        self.assertEqual(await client.hear(len(POEM)), POEM)
         (transport,) = self.transports
         transport.write(BIG * 16)
         transport.abortConnection()
@@ -260,7 +258,7 @@ class Dialogues:
         for isServerFirst in (True, False):
             client = await self.connect(endpoint)
             client.transport.write(BIG)
-            heard = await client.until(lambda heard: len(heard) >= len(BIG))
+            heard = await client.hear(len(BIG))
             self.assertEqual(heard, BIG)
             handle = client.transport.getHandle()
             first = self.transports[-1].protocol if isServerFirst else client.transport
@@ -359,7 +357,7 @@ class Dialogues:
         await self.stop()
         for client in clients:
             client.transport.write(BIG)
-            heard = await client.until(lambda heard: len(heard) >= len(BIG))
+            heard = await client.hear(len(BIG))
             self.assertEqual(heard, BIG)
             client.transport.loseConnection()
             self.assertEqual(await self.whole(client), b"")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -205,8 +207,9 @@ class ServiceTests(SynchronousTestCase):
         access = Access(reactor=Clock())
         verifyObject(IHasFigures, access)
         access.refuse(ip_address("192.0.2.1"))
+        factory, reactor = Factory(), ListeningReactor()
         servers = [
-            PoetryServer("tcp:0", object(), reactor=ListeningReactor(), access=one)
+            PoetryServer("tcp:0", factory, reactor=reactor, access=one)
             for one in (access, None, access)
         ]
         found = samples(exposition(servers))
@@ -238,11 +241,12 @@ class ServiceTests(SynchronousTestCase):
         """
         That of another factory has what that has, or just the readers.
         """
-        site = Site(Any, reactor=ListeningReactor())
+        site = Site(Resource(), reactor=ListeningReactor())
         site._codes[200] = 1
-        for factory, names in (
+        factories: list[tuple[Any, list[str]]] = [
             (site, [READERS, "fastpoetry_http_responses_total"]),
             (object(), [READERS]),
-        ):
+        ]
+        for factory, names in factories:
             server = PoetryServer("tcp:0", factory, reactor=ListeningReactor())
             self.assertEqual([name for name, _, _ in server.figures()], names)

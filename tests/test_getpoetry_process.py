@@ -129,7 +129,7 @@ class RunTests(CommandTestCase):
         self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
         self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_IGN)
 
-    def end(self, status: int) -> int:
+    def end(self, status: int) -> object:
         """
         Run, and have the command end with a status.
 

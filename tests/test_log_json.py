@@ -170,7 +170,7 @@ class JSONTests(OutputTestCase):
         There is a line for whatever is logged.
         """
         bad = Unprintable()
-        for event in (
+        events: tuple[dict[Any, Any], ...] = (
             {},
             {"log_format": "{a} {b}", "a": 1},
             {"log_format": "{bad}", "bad": bad},
@@ -180,7 +180,8 @@ class JSONTests(OutputTestCase):
             {"log_system": bad, "huge": 10**5000, "peers": 3},
             {"peers": []},
             {"peers": [bad]},
-        ):
+        )
+        for event in events:
             before = len(self.entries())
             self.observer(event)
             self.assertEqual(len(self.entries()), before + 1, event)
@@ -230,7 +231,7 @@ class JSONTests(OutputTestCase):
         for port in (1, 2, 3):
             delivery = DeliveryProtocol()
             delivery.size = 7
-            delivery.transport = Transport(port)  # type: ignore[assignment]
+            delivery.transport = Transport(port)
             deliveries.append(delivery)
         factory = PoetryFactory(StaticSource(b"a poem\n"), reactor=Reactor())
         globalLogPublisher.addObserver(self.observer)

@@ -6,13 +6,14 @@ not get all of a poem.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -87,7 +88,7 @@ class ReaderTests(SynchronousTestCase):
         wire.take(300)
         return wire
 
-    def assertSaid(self, events: list[Any], line: str, counts: str) -> None:
+    def assertSaid(self, events: Sequence[LogEvent], line: str, counts: str) -> None:
         """
         Assert that the log has this line, and no other, and what is counted.
         """
@@ -238,7 +239,7 @@ class ReaderTests(SynchronousTestCase):
         ours, theirs = socket.socketpair()
         self.addCleanup(theirs.close)
         connections = Connections(self.reactor)
-        protocol: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = self.factory.buildProtocol(None)
         transport = UNIXTransport(ours, protocol, None, connections)
         connections.begin(transport)
         sent = transport.offset
@@ -261,7 +262,7 @@ class ReaderTests(SynchronousTestCase):
             (ConnectionLost(), "reset"),
             (ConnectionAborted(), "aborted"),
         ):
-            protocol: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+            protocol: Any = self.factory.buildProtocol(None)
             protocol.makeConnection(transport)
             protocol.connectionLost(Failure(reason))
             self.assertIn(f"1 {why}", str(self.factory.counts))
@@ -272,7 +273,7 @@ class ReaderTests(SynchronousTestCase):
         """
         transport: Any = StringTransport()
         transport.offset, transport.socket = 0, Wire(self.factory).socket
-        protocol: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = self.factory.buildProtocol(None)
         protocol.makeConnection(transport)
         self.assertTrue(transport.disconnecting)
         protocol.connectionLost()

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -38,7 +39,7 @@ class ProtocolTests(SynchronousTestCase):
         self.factory = PoetryFactory(StaticSource(POEM), 40.0, self.reactor)
         self.addCleanup(self.checkNothingLeft)
 
-    def assertLines(self, events: list[Any], line: str) -> None:
+    def assertLines(self, events: Sequence[LogEvent], line: str) -> None:
         """
         Assert that the log has one line, for information, about the reader.
         """

@@ -116,7 +116,7 @@ class FactoryTests(SynchronousTestCase):
 
         class Published(Protocol):
             def connectionMade(self) -> None:
-                poem = self.factory.service.poem  # type: ignore[union-attr]
+                poem = self.factory.service.poem
                 self.transport.write(poem)  # type: ignore[union-attr]
                 self.transport.loseConnection()  # type: ignore[union-attr]
 

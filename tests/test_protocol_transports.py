@@ -50,7 +50,7 @@ class OtherTransportTests(SynchronousTestCase):
         self.reactor = Reactor()
         factory = PoetryFactory(StaticSource(BIG), 40.0, self.reactor)
         transport = Wrapper()
-        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = factory.buildProtocol(None)
         protocol.makeConnection(transport)
         return protocol, transport
 

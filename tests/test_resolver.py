@@ -90,7 +90,7 @@ class NamesReactor(ClientReactor):
 
     def __init__(self, names: Names, most: int = MAX_THREADS) -> None:
         super().__init__()
-        self.nameResolver: Any = Resolver(self, names, most)
+        self.nameResolver = Resolver(self, names, most)  # type: ignore[arg-type]
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
@@ -459,7 +459,8 @@ class InstallTests(ResolverTestCase):
         """
         One with Twisted's own gets ours.
         """
-        twisteds = GAIResolver(self.reactor, getThreadPool=lambda: None)
+        reactor: Any = self.reactor
+        twisteds = GAIResolver(reactor, reactor.getThreadPool)
         self.assertIs(type(self.install(twisteds)), Resolver)
 
     def test_other(self) -> None:

@@ -124,7 +124,8 @@ class DrainTests(SynchronousTestCase):
         A stop closes the port at once: who comes while other services stop is refused,
         and not let into a queue that is reset.
         """
-        address = self.server.port.socket.getsockname()  # type: ignore[union-attr, attr-defined]
+        port: Any = self.server.port
+        address = port.socket.getsockname()
         stopped = self.server.stopService()
         with socket.socket() as reader:
             self.assertRaises(ConnectionRefusedError, reader.connect, address)
@@ -197,7 +198,8 @@ class DrainTests(SynchronousTestCase):
                 f"192.0.2.1:4321 got 0 of {len(BIG)} bytes: it reset the connection",
             ],
         )
-        self.assertIn(wire.protocol, self.server.factory.watched)
+        factory: Any = self.server.factory
+        self.assertIn(wire.protocol, factory.watched)
         with capturedLogs() as events:
             wire.tick()
             stopped = self.stop()
@@ -353,7 +355,7 @@ class PortTests(TestCase):
         server = PoetryServer("tcp:0:interface=127.0.0.1", factory, maxConnections=5)
         server.startService()
         assert server.port is not None
-        address = server.port.getHost()
+        address: Any = server.port.getHost()
 
         def read(reader: socket.socket) -> int:
             with reader:

@@ -18,7 +18,7 @@ def kept(wire: Wire) -> int:
     """
     transport, channel = wire.transport, wire.protocol
     said = len(channel._buffer) + sum(map(len, channel._dataBuffer))
-    return len(transport.dataBuffer) + transport._tempDataLen + said
+    return len(transport.dataBuffer) + int(transport._tempDataLen) + said
 
 
 class PaceTests(SiteTestCase):

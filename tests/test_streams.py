@@ -13,8 +13,9 @@ import termios
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import provider
 
 from fastpoetry.streams import LogStream, openStandardStreams, standardOutput
 from tests.support import F_SETPIPE_SZ
@@ -34,7 +35,8 @@ class StreamTestCase(SynchronousTestCase):
         self.addCleanup(os.close, fd)
         stream = LogStream(fd, encoding)
 
-        def observe(event: Any) -> None:
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
             stream.write(formatEvent(event) + "\n")
 
         globalLogPublisher.addObserver(observe)

@@ -4,11 +4,12 @@ Tests of L{fastpoetry.endpoints.tlstransport}: the handshake.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -53,7 +54,9 @@ class HandshakeTests(TLSTests):
         self.listener = protocol or Listener()
         return self.connect(self.listener, **options)
 
-    def checkRefused(self, wire: TLSWire, events: list[Any], reason: str) -> None:
+    def checkRefused(
+        self, wire: TLSWire, events: Sequence[LogEvent], reason: str
+    ) -> None:
         """
         See that one line says why, and no protocol knows.
         """
@@ -299,7 +302,7 @@ class TwistedTests(SynchronousTestCase):
                 return "certificate"
 
         factory = TLSMemoryBIOFactory(Creator(), False, Only(None), Reactor())  # type: ignore[arg-type]
-        protocol: Any = TLSMemoryBIOProtocol(factory, Listener())  # type: ignore[no-untyped-call]
+        protocol: Any = TLSMemoryBIOProtocol(factory, Listener())
         self.assertIs(protocol._handshakeDone, False)
         self.assertIs(protocol._reason, None)
         protocol._tlsConnection = Negotiated()

@@ -12,7 +12,8 @@ from twisted.internet.error import ConnectionAborted
 from twisted.logger import capturedLogs, formatEvent
 
 from fastpoetry.connection.state import State
-from fastpoetry.endpoints.tlstransport import MAX_WITHOUT_DATA, RECORD
+from fastpoetry.endpoints.tlstransport import MAX_WITHOUT_DATA
+from fastpoetry.endpoints.tlswriter import RECORD
 from fastpoetry.protocol import PoetryFactory
 from tests.support import Reactor, StaticSource, writeAnd
 from tests.tlspeer import (

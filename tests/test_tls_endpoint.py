@@ -37,7 +37,8 @@ class EndpointTests(CertificateTests):
         self.assertTrue(verifyObject(IStreamServerEndpoint, endpoint))
         factory: Any = Only(None)
         self.successResultOf(endpoint.listen(factory))
-        ((port, tls, _, interface),) = reactor.tcpServers
+        ((port, listening, _, interface),) = reactor.tcpServers
+        tls: Any = listening
         self.assertEqual((port, interface), (17, "127.0.0.1"))
         self.assertIsInstance(tls, TLSFactory)
         self.assertIs(tls.wrappedFactory, factory)
@@ -76,7 +77,8 @@ class EndpointTests(CertificateTests):
                 threads = self.holdThreads()
                 reloading = server.reload()
                 threads.finish()
-            self.assertIs(self.successResultOf(reloading), None)
+            assert reloading is not None
+            self.assertIsNone(self.successResultOf(reloading))
             self.assertEqual(len(self.lines(events)), 2)
             self.assertIn(" with TLS", str([formatEvent(event) for event in events]))
             self.assertEqual(len(server.reactor.getDelayedCalls()), 1)

@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from fastpoetry.endpoints.tlstransport import RECORD
+from fastpoetry.endpoints.tlswriter import RECORD
 from tests.support import writeAnd
 from tests.tlspeer import (
     Client,

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.delivery import FIN_TIMEOUT
-from fastpoetry.endpoints.tlstransport import RECORD
+from fastpoetry.endpoints.tlswriter import RECORD
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.play import PretendedAcceptor, tries

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
-from fastpoetry.endpoints.tlstransport import RECORD
+from fastpoetry.endpoints.tlswriter import RECORD
 from tests.support import writeAnd
 from tests.tlspeer import (
     VERSIONS,

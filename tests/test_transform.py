@@ -4,10 +4,10 @@ Tests of L{fastpoetry.transform}: its table, and what it answers and refuses.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from twisted.application.service import IService
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -277,7 +277,8 @@ class AnswerTests(ServedCase):
         The error of a transform is not taken for one of the client's: it is logged,
         and there is no answer.
         """
-        self.factory.service = TransformService({"lookup": lambda poem: {}[poem]})
+        poems: dict[str, str] = {}
+        self.factory.service = TransformService({"lookup": poems.__getitem__})
         wire = self.ask("lookup", b"poem")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertAnswered(wire, b"")
@@ -306,7 +307,9 @@ class RefusalTests(ServedCase):
         super().setUp()
         self.factory.maxLength = 64
 
-    def assertRefused(self, wire: Wire, events: list[Any], reason: str) -> None:
+    def assertRefused(
+        self, wire: Wire, events: Sequence[LogEvent], reason: str
+    ) -> None:
         """
         Assert that a client has no answer, but a clean end, and that the log says
         why in one warning.

@@ -84,7 +84,8 @@ class DaemonTests(SynchronousTestCase):
             client = connect(*server.ports)
             client.sendall(LONG_REQUEST + more)
             self.assertEqual(readAll(client), LONG_ANSWER)
-        client = connect(*server.ports, buffer=4096)
+        (port,) = server.ports
+        client = connect(port, buffer=4096)
         client.sendall(LONG_REQUEST)
         server.waitForLog(f"sending {len(LONG)} bytes of poetry to ", times=3)
         server.signal(signal.SIGTERM)
@@ -221,7 +222,8 @@ class InteroperationTests(TestCase):
         endpoint = TCP4ClientEndpoint(reactor, *listener.getsockname())
         done = deferToThread(run)
         poem = TransformProxy(endpoint).xform("cummingsify", b"HERE IS MY POEM")
-        both = gatherResults([poem, done], consumeErrors=True)
+        waited: list[Deferred[Any]] = [poem, done]
+        both = gatherResults(waited, consumeErrors=True)
         return both.addCallback(lambda results: results[0])
 
     async def test_closesAtOnce(self) -> None:

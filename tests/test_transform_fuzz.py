@@ -90,7 +90,7 @@ class FuzzTests(SynchronousTestCase):
         reactor = Reactor()
         factory = TransformFactory(TransformService(), 40.0, 64, reactor=reactor)
         with capturedLogs() as events:
-            wire = Wire(factory)  # type: ignore[arg-type]
+            wire = Wire(factory)
             for piece in cut(said, cuts):
                 wire.say(piece)
             if closes:

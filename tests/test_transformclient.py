@@ -245,7 +245,7 @@ class TransformProxyTests(SynchronousTestCase):
         }
         for reason, error in errors.items():
             server = PlayedServer(connects=False)
-            factory = server.reactor.tcpClients[0][2]
+            factory: Any = server.reactor.tcpClients[0][2]
             factory.clientConnectionFailed(None, Failure(error))
             self.assertFails(server, f"Cannot connect: {reason}")
 

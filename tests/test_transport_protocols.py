@@ -150,9 +150,10 @@ class FactoryTests(SynchronousTestCase):
         """
         Nothing: a protocol of Twisted's own that does nothing will do.
         """
-        connections = Connections(Reactor(), PretendedEpoll())
+        epoll = PretendedEpoll()
+        connections = Connections(Reactor(), epoll)
         one = PretendedSocket(10, resets=True)
-        connections._epoll.sockets[one.fileno()] = one
+        epoll.sockets[one.fileno()] = one
         protocol = Factory.forProtocol(Protocol).buildProtocol(PEER)
         transport: Any = Transport(one, protocol, PEER, connections)
         connections.begin(transport)

@@ -67,7 +67,9 @@ class UNIXTests(RealTests):
 
     SIZES = (1, 2, PAGE - 1, PAGE, PAGE + 1, PAGE + 2, SENT_AT_ONCE + 1, 300_000)
 
-    def connect(self, protocol: Any, *failures: int) -> Any:
+    def connect(  # type: ignore[override]
+        self, protocol: Any, *failures: int
+    ) -> Any:
         """
         Begin a connection.
 
@@ -155,7 +157,7 @@ class UNIXTests(RealTests):
         clock = Clock()
         factory = DeliveryFactory(reactor=clock)
         factory.protocol = DeliveryProtocol  # type: ignore[assignment]
-        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = factory.buildProtocol(None)
         reader, _ = self.connect(protocol)
         reader.shutdown(socket.SHUT_WR)
         self.connections.doRead()

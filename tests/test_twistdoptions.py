@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from twisted.python import usage
-from twisted.scripts.twistd import ServerOptions
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.commands import twistdoptions

@@ -60,7 +60,7 @@ class WebOptionsTests(SynchronousTestCase):
         """
         return getChildForRequest(
             site.resource,
-            DummyRequest([path.encode()]),  # type: ignore[arg-type]
+            DummyRequest([path.encode()]),
         )
 
     def test_refused(self) -> None:

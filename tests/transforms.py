@@ -89,7 +89,7 @@ class ServedCase(SynchronousTestCase):
         """
         Connect a client that says something.
         """
-        wire = Wire(self.factory, capacity)  # type: ignore[arg-type]
+        wire = Wire(self.factory, capacity)
         for data in said:
             wire.say(data)
         return wire
@@ -182,8 +182,8 @@ class PlayedServer:
         Let the client connect.
         """
         self.transport = ServerTransport()
-        factory = self.reactor.tcpClients[0][2]
-        self.protocol = factory.buildProtocol(None)
+        factory: Any = self.reactor.tcpClients[0][2]
+        self.protocol: Any = factory.buildProtocol(None)
         self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
 

@@ -272,7 +272,8 @@ class RealTests(SynchronousTestCase):
         """
         data, proofAt = b"", -1
         while True:
-            ready, _, _ = select.select([reader, self.connections], [], [], DEADLINE)
+            both: list[Any] = [reader, self.connections]
+            ready, _, _ = select.select(both, [], [], DEADLINE)
             self.assertTrue(ready, "nothing comes")
             if self.connections in ready:
                 self.connections.doRead()

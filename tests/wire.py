@@ -235,7 +235,7 @@ class Wire:
         peer = IPv4Address("TCP", "192.0.2.1", 4321)
         self.protocol: Any = factory.buildProtocol(peer)
         self.transport: Any = Transport(
-            self.socket,  # type: ignore[arg-type]
+            self.socket,
             self.protocol,
             peer,
             self.connections,
