@@ -89,7 +89,7 @@ class ReadTests(SynchronousTestCase):
         Assert that an anthology is not read, and what is said of it.
         """
         error = self.assertRaises(PoemError, self.read, path)
-        self.assertEqual(sentence, str(error))
+        self.assertEqual(str(error), sentence)
 
     def test_file(self) -> None:
         """
@@ -97,7 +97,7 @@ class ReadTests(SynchronousTestCase):
         for byte; where nothing lies between them, there is none.
         """
         for name, (data, poems) in FILES.items():
-            self.assertEqual(poems, self.read(self.write("file", data)), name)
+            self.assertEqual(self.read(self.write("file", data)), poems, name)
 
     def test_broken(self) -> None:
         """
@@ -115,7 +115,7 @@ class ReadTests(SynchronousTestCase):
         self.write("a", b"one\n%\ntwo\n")
         self.write("B", b"zero\n")
         self.assertEqual(
-            [b"zero\n", b"one\n", b"two\n", b"three\n"], self.read(self.directory)
+            self.read(self.directory), [b"zero\n", b"one\n", b"two\n", b"three\n"]
         )
 
     def test_leftOut(self) -> None:
@@ -131,7 +131,7 @@ class ReadTests(SynchronousTestCase):
         os.mkfifo(os.path.join(self.directory, "fifo"))
         os.symlink("/dev/zero", os.path.join(self.directory, "zero"))
         os.symlink(os.path.abspath(path), os.path.join(self.directory, "link"))
-        self.assertEqual([b"poem\n"] * 2, self.read(self.directory))
+        self.assertEqual(self.read(self.directory), [b"poem\n"] * 2)
 
     def test_brokenDirectory(self) -> None:
         """
@@ -203,11 +203,11 @@ class AnthologyTests(SynchronousTestCase):
             self.service.startService()
         self.assertTrue(self.service.running)
         self.assertEqual(
-            [f"loaded 2 poems from: {os.path.abspath(self.path)}"],
             [formatEvent(event) for event in events],
+            [f"loaded 2 poems from: {os.path.abspath(self.path)}"],
         )
         self.assertEqual(
-            [b"one\n", b"two\n", b"one\n"], [self.service.getPoem() for _ in range(3)]
+            [self.service.getPoem() for _ in range(3)], [b"one\n", b"two\n", b"one\n"]
         )
 
     def test_notStarted(self) -> None:
@@ -215,7 +215,7 @@ class AnthologyTests(SynchronousTestCase):
         Before it has started the service has no poem.
         """
         error = self.assertRaises(PoemError, self.service.getPoem)
-        self.assertEqual(f"Not loaded yet: {os.path.abspath(self.path)}", str(error))
+        self.assertEqual(str(error), f"Not loaded yet: {os.path.abspath(self.path)}")
 
     def test_refused(self) -> None:
         """
@@ -237,7 +237,7 @@ class AnthologyTests(SynchronousTestCase):
         service = self.make(choose)
         error = self.assertRaises(PoemError, service.startService)
         self.assertEqual(
-            f"Too large for the memory: {os.path.abspath(self.path)}", str(error)
+            str(error), f"Too large for the memory: {os.path.abspath(self.path)}"
         )
 
     def test_twice(self) -> None:
@@ -247,7 +247,7 @@ class AnthologyTests(SynchronousTestCase):
         self.write(b"one\n%\none\n%\ntwo\n")
         self.service.startService()
         self.assertEqual(
-            [b"one\n", b"two\n", b"one\n"], [self.service.getPoem() for _ in range(3)]
+            [self.service.getPoem() for _ in range(3)], [b"one\n", b"two\n", b"one\n"]
         )
 
     def test_daily(self) -> None:
@@ -272,7 +272,7 @@ class AnthologyTests(SynchronousTestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir("/")
         self.service.startService()
-        self.assertEqual(b"one\n", self.service.getPoem())
+        self.assertEqual(self.service.getPoem(), b"one\n")
 
     def take(self, count: int) -> bytes:
         """
@@ -288,14 +288,14 @@ class AnthologyTests(SynchronousTestCase):
         self.write(b"three\n%\nfour\n")
         reloading = self.service.reload()
         self.assertNoResult(reloading)
-        self.assertEqual(b"one\ntwo\none\n", self.take(3))
+        self.assertEqual(self.take(3), b"one\ntwo\none\n")
         with capturedLogs() as events:
             self.threads.finish()
-        self.assertIs(None, self.successResultOf(reloading))
-        self.assertEqual(b"three\nfour\n", self.take(2))
+        self.assertIs(self.successResultOf(reloading), None)
+        self.assertEqual(self.take(2), b"three\nfour\n")
         self.assertEqual(
-            [f"loaded 2 poems from: {os.path.abspath(self.path)}"],
             [formatEvent(event) for event in events],
+            [f"loaded 2 poems from: {os.path.abspath(self.path)}"],
         )
 
     def assertKeeps(self, reason: str) -> None:
@@ -306,12 +306,12 @@ class AnthologyTests(SynchronousTestCase):
             reloading = self.service.reload()
             if self.threads.waiting:
                 self.threads.finish()
-        self.assertIs(None, self.successResultOf(reloading))
+        self.assertIs(self.successResultOf(reloading), None)
         self.assertEqual(
-            [(LogLevel.error, f"kept the old poems: {reason}")],
             [(event["log_level"], formatEvent(event)) for event in events],
+            [(LogLevel.error, f"kept the old poems: {reason}")],
         )
-        self.assertEqual(b"one\ntwo\n", self.take(2))
+        self.assertEqual(self.take(2), b"one\ntwo\n")
 
     def test_reloadFails(self) -> None:
         """
@@ -333,9 +333,9 @@ class AnthologyTests(SynchronousTestCase):
             reloading = self.service.reload()
             self.service.stopService()
             self.threads.finish()
-        self.assertIs(None, self.successResultOf(reloading))
-        self.assertEqual([], events)
-        self.assertEqual(b"one\n", self.take(1))
+        self.assertIs(self.successResultOf(reloading), None)
+        self.assertEqual(events, [])
+        self.assertEqual(self.take(1), b"one\n")
 
     def test_stopsLater(self) -> None:
         """

@@ -75,7 +75,7 @@ class ChoiceTests(SynchronousTestCase):
         choose = each(NUMBERS, Random(865))
         chance = Random(865)
         for _ in range(100):
-            self.assertEqual(chance.choice(NUMBERS), choose())
+            self.assertEqual(choose(), chance.choice(NUMBERS))
 
     def test_ownChance(self) -> None:
         """
@@ -89,7 +89,7 @@ class ChoiceTests(SynchronousTestCase):
         The readers get one poem after the other, and then from the first again.
         """
         choose = inOrder(NUMBERS[:3])
-        self.assertEqual(NUMBERS[:3] * 2, [choose() for _ in range(6)])
+        self.assertEqual([choose() for _ in range(6)], NUMBERS[:3] * 2)
 
 
 class DailyTests(SynchronousTestCase):
@@ -120,7 +120,7 @@ class DailyTests(SynchronousTestCase):
         counts by its bytes, be they UTF-8 or not.
         """
         for number, seed, days in ALWAYS:
-            self.assertEqual(days, self.days(15, number, seed), (number, seed))
+            self.assertEqual(self.days(15, number, seed), days, (number, seed))
 
     def test_clock(self) -> None:
         """
@@ -131,16 +131,16 @@ class DailyTests(SynchronousTestCase):
         daily = Daily(NUMBERS, now=clock)
         poem = daily()
         clock.seconds += DAY - 0.001
-        self.assertIs(poem, daily())
+        self.assertIs(daily(), poem)
         clock.seconds += 0.001
         tomorrow = daily()
         self.assertNotEqual(poem, tomorrow)
         clock.seconds -= 0.001
-        self.assertIs(poem, daily())
+        self.assertIs(daily(), poem)
         clock.seconds -= 1000 * DAY
         self.assertNotEqual(poem, daily())
         clock.seconds += 1001 * DAY
-        self.assertIs(tomorrow, daily())
+        self.assertIs(daily(), tomorrow)
 
     def test_once(self) -> None:
         """
@@ -154,7 +154,7 @@ class DailyTests(SynchronousTestCase):
             for _ in range(10):
                 clock.seconds += DAY
                 daily()
-            self.assertEqual(count, hashing.call_count)
+            self.assertEqual(hashing.call_count, count)
             clock.seconds += DAY * len(NUMBERS)
             daily()
             self.assertGreater(hashing.call_count, count)
@@ -177,7 +177,7 @@ class DailyTests(SynchronousTestCase):
         for _ in range(3):
             poems.add(daily())
             clock.seconds += DAY
-        self.assertEqual({*NUMBERS[:3]}, poems)
+        self.assertEqual(poems, {*NUMBERS[:3]})
 
     def test_timezone(self) -> None:
         """
@@ -188,7 +188,7 @@ class DailyTests(SynchronousTestCase):
             clock = WallClock(*midnight)
             daily = Daily(NUMBERS, timezone=ZoneInfo(zone), now=clock)
             expected = Daily(NUMBERS, now=WallClock(*today))()
-            self.assertEqual(expected, daily(), (zone, midnight))
+            self.assertEqual(daily(), expected, (zone, midnight))
             clock.seconds -= 0.001
             expected = Daily(NUMBERS, now=WallClock(*yesterday))()
-            self.assertEqual(expected, daily(), (zone, midnight))
+            self.assertEqual(daily(), expected, (zone, midnight))

@@ -71,17 +71,17 @@ class AnthologyTests(SynchronousTestCase):
             "twistd -n fastpoetry --poem quotes --choose in-order --port 0",
             ["loaded 8 poems from: "],
         )
-        self.assertEqual(POEMS, self.fetchEach(server))
+        self.assertEqual(self.fetchEach(server), POEMS)
         self.sandbox.write("quotes", b"new\n%\n")
         server.signal(signal.SIGHUP)
         server.waitForLog(f"loaded 1 poems from: {self.sandbox.path}/quotes\n")
-        self.assertEqual([b"new\n"] * 8, self.fetchEach(server))
+        self.assertEqual(self.fetchEach(server), [b"new\n"] * 8)
         self.sandbox.write("quotes", b"one\n%\n\n%\n")
         server.signal(signal.SIGHUP)
         server.waitForLog(
             f"kept the old poems: A blank poem: {self.sandbox.path}/quotes:3\n"
         )
-        self.assertEqual([b"new\n"] * 8, self.fetchEach(server))
+        self.assertEqual(self.fetchEach(server), [b"new\n"] * 8)
         server.stop()
 
     def test_each(self) -> None:
@@ -90,7 +90,7 @@ class AnthologyTests(SynchronousTestCase):
         """
         server = self.sandbox.daemon("fastpoetry --poem directory --choose each -p 0")
         (port,) = server.ports
-        self.assertEqual({*POEMS}, {fetch(port) for _ in range(300)})
+        self.assertEqual({fetch(port) for _ in range(300)}, {*POEMS})
         server.stop()
 
     def test_several(self) -> None:
@@ -102,7 +102,7 @@ class AnthologyTests(SynchronousTestCase):
         )
         one, two = server.ports
         for poem, other in zip(POEMS, reversed(POEMS)):
-            self.assertEqual((poem, other), (fetch(one), fetch(two)))
+            self.assertEqual((fetch(one), fetch(two)), (poem, other))
         server.stop()
 
     def test_daily(self) -> None:
@@ -133,8 +133,8 @@ class AnthologyTests(SynchronousTestCase):
             clock.set(first + day * DAY - time.time())
             poem = seen.setdefault(day, fetch(one.ports[0]))
             for door in (one.ports[0], self.sandbox.path / "socket", two.ports[0]):
-                self.assertEqual(poem, fetch(door))
-        self.assertEqual(sorted(POEMS), sorted(seen.values()))
+                self.assertEqual(fetch(door), poem)
+        self.assertEqual(sorted(seen.values()), sorted(POEMS))
         for server in (one, two):
             server.stop()
 
@@ -173,7 +173,7 @@ class StrfileTests(SynchronousTestCase):
         ):
             path = sandbox.write("quotes", data)
             status, output = sandbox.run("strfile -s quotes")
-            self.assertEqual((0, b""), (status, output))
+            self.assertEqual((status, output), (0, b""))
             # A header, whose second number is how many there are; where each begins.
             index = (sandbox.path / "quotes.dat").read_bytes()
             (count,) = struct.unpack_from(">L", index, 4)
@@ -181,6 +181,6 @@ class StrfileTests(SynchronousTestCase):
             strings = [data[start:].split(b"\n%\n")[0] for start in starts]
             poems = list(readPoems(str(path)))
             self.assertEqual(
-                [poem.rstrip(b"\n") for poem in poems],
                 [string.rstrip(b"\n") for string in strings],
+                [poem.rstrip(b"\n") for poem in poems],
             )

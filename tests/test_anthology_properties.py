@@ -55,7 +55,7 @@ class DailyTests(SynchronousTestCase):
         calendar = Calendar(poems, seed)
         first = cycle * len(poems)
         days = [calendar[first + place] for place in range(len(poems))]
-        self.assertEqual(sorted(poems), sorted(days))
+        self.assertEqual(sorted(days), sorted(poems))
 
     @tries(300)
     @given(poems=ANTHOLOGIES, seed=SEEDS, day=DAYS)
@@ -66,7 +66,7 @@ class DailyTests(SynchronousTestCase):
         calendar = Calendar(poems, seed)
         days = [calendar[day + number] for number in range(20)]
         for one, two in zip(days, days[1:]):
-            self.assertEqual(len(poems) == 1, one == two)
+            self.assertEqual(one == two, len(poems) == 1)
 
     @tries(300)
     @given(data=st.data(), poems=ANTHOLOGIES, seed=SEEDS, day=DAYS)
@@ -81,9 +81,9 @@ class DailyTests(SynchronousTestCase):
         expected = calendar[day]
         for other in data.draw(st.lists(DAYS, max_size=3)):
             calendar[other]
-        self.assertEqual(expected, calendar[day])
+        self.assertEqual(calendar[day], expected)
         shuffled = data.draw(st.permutations(poems))
-        self.assertEqual(expected, Calendar(shuffled, seed)[day])
+        self.assertEqual(Calendar(shuffled, seed)[day], expected)
 
     @tries(10)
     @given(seed=SEEDS)
@@ -119,7 +119,7 @@ class ReadTests(SynchronousTestCase):
                 file.write(b"%\n".join(some))
         expected = [poem for name in sorted(files) for poem in files[name]]
         try:
-            self.assertEqual(expected, list(readPoems(directory)))
+            self.assertEqual(list(readPoems(directory)), expected)
         finally:
             for name in files:
                 os.remove(os.path.join(directory, name))

@@ -244,9 +244,9 @@ class DaemonServiceTests(SynchronousTestCase):
         log = UnixAppLogger(options)._getLogObserver()
         self.addCleanup(log._outFile.close)
         rotate = signal.getsignal(signal.SIGUSR1)
-        self.assertEqual("rotateLog", getattr(rotate, "__name__", ""))
+        self.assertEqual(getattr(rotate, "__name__", ""), "rotateLog")
         self.parent.startService()
-        self.assertIs(rotate, signal.getsignal(signal.SIGUSR1))
+        self.assertIs(signal.getsignal(signal.SIGUSR1), rotate)
 
     def test_otherLog(self) -> None:
         """

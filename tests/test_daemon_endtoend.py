@@ -50,10 +50,10 @@ class DaemonTests(SynchronousTestCase):
         self.sandbox.writeTac()
         (self.sandbox.path / "elsewhere").mkdir()
         command = "twistd -y ../fastpoetry.tac"
-        self.assertEqual((0, b""), self.sandbox.run(command, cwd="elsewhere"))
+        self.assertEqual(self.sandbox.run(command, cwd="elsewhere"), (0, b""))
         (process,) = self.sandbox.processes()
         server = Server(process.pid, self.sandbox.path / "elsewhere" / "twistd.log")
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
 
     def test_plainPython(self) -> None:
         """
@@ -61,7 +61,7 @@ class DaemonTests(SynchronousTestCase):
         """
         path = ROOT / "fastpoetry.tac"
         ended = self.sandbox.run(f"{quoted(sys.executable)} {quoted(path)}")
-        self.assertEqual((0, b""), ended)
+        self.assertEqual(ended, (0, b""))
 
     def test_foreground(self) -> None:
         """
@@ -71,9 +71,9 @@ class DaemonTests(SynchronousTestCase):
         self.sandbox.writeTac()
         server = self.sandbox.foreground(f"twistd -n {TAC}")
         (port,) = server.ports
-        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(fetch(port), POEM)
         server.waitForLog("sending ")
-        self.assertEqual(-signal.SIGINT, server.stop(signal.SIGINT))
+        self.assertEqual(server.stop(signal.SIGINT), -signal.SIGINT)
         rest = server.log
         for line in (
             f"fastpoetry {__version__}, Python {platform.python_version()}, "
@@ -93,7 +93,7 @@ class DaemonTests(SynchronousTestCase):
             self.assertIn(line, rest, f"missing, or out of order in:\n{server.log}")
             rest = rest.partition(line)[2]
         files = sorted(os.listdir(self.sandbox.path))
-        self.assertEqual(["fastpoetry.tac", "poem.txt", "stdout"], files)
+        self.assertEqual(files, ["fastpoetry.tac", "poem.txt", "stdout"])
 
     def test_filesElsewhere(self) -> None:
         """
@@ -106,9 +106,9 @@ class DaemonTests(SynchronousTestCase):
             log="my.log",
             pidfile="my.pid",
         )
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         current = os.readlink(f"/proc/{server.pid}/cwd")
-        self.assertEqual(str(self.sandbox.path / "run"), current)
+        self.assertEqual(current, str(self.sandbox.path / "run"))
         server.stop(signal.SIGINT)
         self.assertFalse((self.sandbox.path / "my.pid").exists())
 
@@ -119,12 +119,12 @@ class DaemonTests(SynchronousTestCase):
         """
         server = self.sandbox.daemon(f"--umask 027 {PLUGIN}")
         ports, before = server.ports, server.log
-        self.assertEqual(before, server.rotate().read_text())
-        self.assertEqual(POEM, fetch(*ports))
+        self.assertEqual(server.rotate().read_text(), before)
+        self.assertEqual(fetch(*ports), POEM)
         server.waitForLog("sending")
         for name in ("twistd.pid", "twistd.log"):
             mode = stat.S_IMODE((self.sandbox.path / name).stat().st_mode)
-            self.assertEqual("0o640", oct(mode), name)
+            self.assertEqual(oct(mode), "0o640", name)
         server.stop()
 
     def test_rotatesAtItsSize(self) -> None:
@@ -134,7 +134,7 @@ class DaemonTests(SynchronousTestCase):
         filler = b"." * 999_990
         old = self.sandbox.write("twistd.log", filler).with_name("twistd.log.1")
         server = self.sandbox.daemon(PLUGIN)
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         server.stop()
         self.assertTrue(old.read_bytes().startswith(filler))
         self.assertTrue(old.read_text().endswith(f"Twisted {version}\n"))
@@ -154,7 +154,7 @@ class DaemonTests(SynchronousTestCase):
         server = self.sandbox.foreground(f"twistd -n {PLUGIN}")
         server.signal(signal.SIGUSR1)
         server.waitForLog("received SIGUSR1")
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         server.stop()
 
     def test_secondStart(self) -> None:
@@ -163,9 +163,9 @@ class DaemonTests(SynchronousTestCase):
         """
         first = self.sandbox.daemon(PLUGIN)
         status, terminal = self.sandbox.run(f"twistd {PLUGIN}")
-        self.assertEqual(1, status)
+        self.assertEqual(status, 1)
         self.assertIn(b"Another twistd server is running", terminal)
-        self.assertEqual(POEM, fetch(*first.ports))
+        self.assertEqual(fetch(*first.ports), POEM)
         first.stop()
 
     def test_stalePidFile(self) -> None:
@@ -176,7 +176,7 @@ class DaemonTests(SynchronousTestCase):
         first.stop(signal.SIGKILL)
         self.assertTrue((self.sandbox.path / "twistd.pid").exists())
         second = self.sandbox.daemon(PLUGIN)
-        self.assertEqual(POEM, fetch(*second.ports))
+        self.assertEqual(fetch(*second.ports), POEM)
         second.stop()
 
     @needsRoot
@@ -202,9 +202,9 @@ class DaemonTests(SynchronousTestCase):
         status = Path(f"/proc/{server.pid}/status").read_text()
         for name in ("Uid", "Gid"):
             self.assertIn(f"{name}:" + 4 * f"\t{NOBODY}" + "\n", status)
-        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(fetch(port), POEM)
         self.assertIn("loaded a poem", server.rotate().read_text())
-        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(fetch(port), POEM)
         server.waitForLog("sending")
         server.stop()
         self.assertFalse(pidfile.exists())
@@ -227,7 +227,7 @@ class DaemonTests(SynchronousTestCase):
         """
         for command in ("twistd --help", "twist --help"):
             status, terminal = self.sandbox.run(command)
-            self.assertEqual(0, status)
+            self.assertEqual(status, 0)
             line = rb"fastpoetry +Serve a poem to whoever connects\.\n"
             self.assertRegex(terminal, line)
 
@@ -236,7 +236,7 @@ class DaemonTests(SynchronousTestCase):
         C{twistd fastpoetry --help} prints all options.
         """
         status, terminal = self.sandbox.run("twistd fastpoetry --help")
-        self.assertEqual(0, status)
+        self.assertEqual(status, 0)
         options = "poem port iface endpoint max-connections timeout grace reuse-port"
         for option in options.split():
             self.assertRegex(terminal, rf"(?m)^ .*--{option}\b".encode())
@@ -246,8 +246,8 @@ class DaemonTests(SynchronousTestCase):
         One poem is served on a port and on a UNIX socket.
         """
         server = self.sandbox.daemon(f"{PLUGIN} --endpoint unix:socket")
-        self.assertEqual(POEM, fetch(*server.ports))
-        self.assertEqual(POEM, fetch(self.sandbox.path / "socket"))
+        self.assertEqual(fetch(*server.ports), POEM)
+        self.assertEqual(fetch(self.sandbox.path / "socket"), POEM)
         server.stop()
         self.assertFalse((self.sandbox.path / "socket").exists())
 
@@ -269,10 +269,10 @@ class DaemonTests(SynchronousTestCase):
         C{twist fastpoetry} serves in the foreground, and writes no file.
         """
         server = self.sandbox.foreground(f"twist --log-format=text {PLUGIN}")
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         files = sorted(os.listdir(self.sandbox.path))
-        self.assertEqual(["poem.txt", "stdout"], files)
-        self.assertEqual(-signal.SIGTERM, server.stop())
+        self.assertEqual(files, ["poem.txt", "stdout"])
+        self.assertEqual(server.stop(), -signal.SIGTERM)
 
     def test_emptyPoem(self) -> None:
         """
@@ -282,8 +282,8 @@ class DaemonTests(SynchronousTestCase):
         path = self.sandbox.write("poem.txt", b"")
         server = self.sandbox.daemon(f"{PLUGIN} --endpoint unix:socket")
         self.assertIn(f"#warn] the poem is empty: {path}\n", server.log)
-        self.assertEqual(b"", fetch(*server.ports))
-        self.assertEqual(b"", fetch(self.sandbox.path / "socket"))
+        self.assertEqual(fetch(*server.ports), b"")
+        self.assertEqual(fetch(self.sandbox.path / "socket"), b"")
         server.stop()
 
     def test_bytesAreKept(self) -> None:
@@ -306,5 +306,5 @@ class DaemonTests(SynchronousTestCase):
                 environment={"LC_ALL": locale},
             )
             received = dict(zip(poems, map(fetch, server.ports)))
-            self.assertEqual(poems, received, locale)
+            self.assertEqual(received, poems, locale)
             server.stop()

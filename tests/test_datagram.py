@@ -94,13 +94,13 @@ class HeadTests(SynchronousTestCase):
             (3, b""),
             (0, b""),
         ]:
-            self.assertEqual(head, headOf(POEM, room), room)
+            self.assertEqual(headOf(POEM, room), head, room)
 
     def test_noLineEnd(self) -> None:
         """
         Of a line that does not fit nothing is sent.
         """
-        self.assertEqual(b"", headOf(b"x" * 600, 512))
+        self.assertEqual(headOf(b"x" * 600, 512), b"")
 
 
 class AnswerTests(SynchronousTestCase):
@@ -131,17 +131,17 @@ class AnswerTests(SynchronousTestCase):
         Who is on this machine gets the poem for an empty question.
         """
         sent, counts = self.ask(POEM, b"", HOME)
-        self.assertEqual([(POEM, HOME)], sent)
-        self.assertEqual({"answered": 1}, counts)
+        self.assertEqual(sent, [(POEM, HOME)])
+        self.assertEqual(counts, {"answered": 1})
         sent, _ = self.ask(POEM, b"", ("::1", 40000, 0, 0))
-        self.assertEqual([(POEM, ("::1", 40000, 0, 0))], sent)
+        self.assertEqual(sent, [(POEM, ("::1", 40000, 0, 0))])
 
     def test_long(self) -> None:
         """
         Of a poem of more than 512 bytes the lines are sent that fit.
         """
         ((answer, _),), _ = self.ask(LONG, b"", HOME)
-        self.assertEqual(LONG[:500], answer)
+        self.assertEqual(answer, LONG[:500])
 
     def test_ratio(self) -> None:
         """
@@ -149,14 +149,14 @@ class AnswerTests(SynchronousTestCase):
         """
         for length, answer in [(2, b"one\n"), (3, b"one\ntwo\n"), (5, POEM)]:
             sent, _ = self.ask(POEM, b"x" * length, WORLD)
-            self.assertEqual([(answer, WORLD)], sent, length)
+            self.assertEqual(sent, [(answer, WORLD)], length)
 
     def test_ratioOfLong(self) -> None:
         """
         However long a question, the answer has 512 bytes at the most.
         """
         ((answer, _),), _ = self.ask(LONG, b"x" * 1000, WORLD)
-        self.assertEqual(LONG[:500], answer)
+        self.assertEqual(answer, LONG[:500])
 
     def test_noRoom(self) -> None:
         """
@@ -169,7 +169,7 @@ class AnswerTests(SynchronousTestCase):
             (b"", b"x", HOME),
         ]:
             self.assertEqual(
-                ([], {"no room": 1}), self.ask(poem, question, address), address
+                self.ask(poem, question, address), ([], {"no room": 1}), address
             )
 
     def test_access(self) -> None:
@@ -180,8 +180,8 @@ class AnswerTests(SynchronousTestCase):
         for address, count in [(HOME, 0), (WORLD, 0), (("192.0.3.1", 40000), 1)]:
             limits = Limits(access=access)
             sent, counts = self.ask(POEM, b"x" * 100, address, limits=limits)
-            self.assertEqual(count, len(sent))
-            self.assertEqual({"answered" if count else "denied": 1}, counts)
+            self.assertEqual(len(sent), count)
+            self.assertEqual(counts, {"answered" if count else "denied": 1})
 
     def test_trust(self) -> None:
         """
@@ -189,9 +189,9 @@ class AnswerTests(SynchronousTestCase):
         """
         trusted = ["192.0.2.0/24"]
         sent, _ = self.ask(POEM, b"", WORLD, limits=Limits(trusted))
-        self.assertEqual([(POEM, WORLD)], sent)
+        self.assertEqual(sent, [(POEM, WORLD)])
         sent, _ = self.ask(POEM, b"", HOME, limits=Limits(trusted))
-        self.assertEqual([], sent)
+        self.assertEqual(sent, [])
 
     def test_lowPort(self) -> None:
         """
@@ -199,9 +199,9 @@ class AnswerTests(SynchronousTestCase):
         """
         for port, count in [(0, 0), (7, 0), (17, 0), (1023, 0), (1024, 1)]:
             sent, _ = self.ask(POEM, b"x" * 100, ("127.0.0.1", port))
-            self.assertEqual(count, len(sent), port)
+            self.assertEqual(len(sent), count, port)
         _, counts = self.ask(POEM, b"x", ("127.0.0.1", 17))
-        self.assertEqual({"low port": 1}, counts)
+        self.assertEqual(counts, {"low port": 1})
 
     def test_notSent(self) -> None:
         """
@@ -215,10 +215,10 @@ class AnswerTests(SynchronousTestCase):
             protocol, port = start(POEM, self.clock)
             port.error = error
             protocol.datagramReceived(b"", HOME)
-            self.assertEqual({"not sent": 1}, protocol.counts)
+            self.assertEqual(protocol.counts, {"not sent": 1})
             port.error = None
             protocol.datagramReceived(b"", HOME)
-            self.assertEqual([(POEM, HOME)], port.sent)
+            self.assertEqual(port.sent, [(POEM, HOME)])
 
 
 class LimitTests(SynchronousTestCase):
@@ -250,51 +250,51 @@ class LimitTests(SynchronousTestCase):
         have been five; another port of the same host is somebody else.
         """
         for _ in range(10):
-            self.assertEqual(1, self.ask(HOME))
+            self.assertEqual(self.ask(HOME), 1)
             self.clock.advance(4.9)
         for _ in range(10):
-            self.assertEqual(0, self.ask(HOME))
+            self.assertEqual(self.ask(HOME), 0)
             self.clock.advance(4.9)
-        self.assertEqual(10, self.protocol.counts["no pause"])
-        self.assertEqual(1, self.ask(("127.0.0.1", 40001)))
+        self.assertEqual(self.protocol.counts["no pause"], 10)
+        self.assertEqual(self.ask(("127.0.0.1", 40001)), 1)
         self.clock.advance(0.1)
-        self.assertEqual(1, self.ask(HOME))
+        self.assertEqual(self.ask(HOME), 1)
 
     def test_noPauseUnanswered(self) -> None:
         """
         Questions count that were not answered, too.
         """
         self.ask(*[WORLD] * 10, question=b"")
-        self.assertEqual(0, self.ask(WORLD))
+        self.assertEqual(self.ask(WORLD), 0)
 
     def test_net(self) -> None:
         """
         A net has fifty answers at once, and then ten a second; others have theirs.
         """
         one = [(f"192.0.2.{n % 250}", 2000 + n) for n in range(300)]
-        self.assertEqual(50, self.ask(*one[:100]))
-        self.assertEqual(50, self.protocol.counts["network limit"])
-        self.assertEqual(1, self.ask(("192.0.3.1", 40000)))
+        self.assertEqual(self.ask(*one[:100]), 50)
+        self.assertEqual(self.protocol.counts["network limit"], 50)
+        self.assertEqual(self.ask(("192.0.3.1", 40000)), 1)
         self.clock.advance(1)
-        self.assertEqual(10, self.ask(*one[100:200]))
+        self.assertEqual(self.ask(*one[100:200]), 10)
 
     def test_netOfIPv6(self) -> None:
         """
         A net of IPv6 is a /56.
         """
         one = [(f"2001:db8::{n:x}:0:0:1", 40000) for n in range(100)]
-        self.assertEqual(50, self.ask(*one))
-        self.assertEqual(1, self.ask(("2001:db8:0:100::1", 40000)))
+        self.assertEqual(self.ask(*one), 50)
+        self.assertEqual(self.ask(("2001:db8:0:100::1", 40000)), 1)
 
     def test_all(self) -> None:
         """
         All together have five hundred at once, and then a hundred a second.
         """
         addresses = [(f"10.{n >> 8}.{n & 255}.1", 40000) for n in range(3000)]
-        self.assertEqual(500, self.ask(*addresses[:1000]))
-        self.assertEqual({"answered": 500, "limit": 500}, self.protocol.counts)
+        self.assertEqual(self.ask(*addresses[:1000]), 500)
+        self.assertEqual(self.protocol.counts, {"answered": 500, "limit": 500})
         self.clock.advance(1)
-        self.assertEqual(100, self.ask(*addresses[1000:2000]))
+        self.assertEqual(self.ask(*addresses[1000:2000]), 100)
 
     def test_emptyCostNothing(self) -> None:
         """
@@ -302,7 +302,7 @@ class LimitTests(SynchronousTestCase):
         """
         addresses = [(f"10.{n >> 8}.{n & 255}.1", 40000) for n in range(1000)]
         self.ask(*addresses, question=b"")
-        self.assertEqual(500, self.ask(*addresses))
+        self.assertEqual(self.ask(*addresses), 500)
 
     def test_memory(self) -> None:
         """
@@ -310,8 +310,8 @@ class LimitTests(SynchronousTestCase):
         """
         self.patch(nets, "MAX_REMEMBERED", 100)
         self.ask(*[(f"10.{n >> 8}.{n & 255}.1", 40000) for n in range(2000)])
-        self.assertEqual(100, len(self.protocol.limits._questions))
-        self.assertEqual(100, len(self.protocol.limits._networks._buckets))
+        self.assertEqual(len(self.protocol.limits._questions), 100)
+        self.assertEqual(len(self.protocol.limits._networks._buckets), 100)
 
     def test_memoryAndLoop(self) -> None:
         """
@@ -321,7 +321,7 @@ class LimitTests(SynchronousTestCase):
         self.ask(*[HOME] * 10)
         for n in range(1000):
             self.ask((f"10.{n >> 8}.{n & 255}.1", 40000), question=b"")
-            self.assertEqual(0, self.ask(HOME))
+            self.assertEqual(self.ask(HOME), 0)
 
     @given(
         st.lists(
@@ -352,14 +352,14 @@ class LimitTests(SynchronousTestCase):
             protocol.datagramReceived(question, (host, number))
             clock.advance(pause)
             for answer, address in port.sent:
-                self.assertEqual((host, number), address)
+                self.assertEqual(address, (host, number))
                 self.assertLessEqual(len(answer), min(512, 3 * len(question)))
                 self.assertTrue(poem.startswith(answer))
                 self.assertTrue(answer == poem or answer.endswith(b"\n"))
                 got[host] += len(answer)
             self.assertLessEqual(got[host], 3 * asked[host])
             port.sent.clear()
-        self.assertEqual(len(questions), sum(protocol.counts.values()))
+        self.assertEqual(sum(protocol.counts.values()), len(questions))
 
 
 class LoopTests(SynchronousTestCase):

@@ -81,7 +81,7 @@ class DatagramTestCase(SynchronousTestCase):
         asker = asker or self.socket()
         asker.sendto(question, ("127.0.0.1", portOf(server)))
         answer, address = asker.recvfrom(2**16)
-        self.assertEqual(("127.0.0.1", portOf(server)), address)
+        self.assertEqual(address, ("127.0.0.1", portOf(server)))
         return bytes(answer)
 
     def serve(self, options: str = "--udp 0", poem: bytes = POEM) -> Server:
@@ -103,15 +103,15 @@ class AnswerTests(DatagramTestCase):
         SIGHUP has both serve another.
         """
         server = self.serve()
-        self.assertEqual(POEM, fetch(*server.ports))
-        self.assertEqual(HEAD, self.ask(server))
+        self.assertEqual(fetch(*server.ports), POEM)
+        self.assertEqual(self.ask(server), HEAD)
         self.sandbox.write("poem.txt", SHORT)
         server.signal(signal.SIGHUP)
         server.waitForLog("loaded a poem from: ", 2)
-        self.assertEqual(SHORT, fetch(*server.ports))
-        self.assertEqual(SHORT, self.ask(server))
+        self.assertEqual(fetch(*server.ports), SHORT)
+        self.assertEqual(self.ask(server), SHORT)
         server.stop()
-        self.assertEqual(2, counted(server, "answered"))
+        self.assertEqual(counted(server, "answered"), 2)
         self.assertRaises(ConnectionRefusedError, self.askTwice, portOf(server))
 
     def test_example(self) -> None:
@@ -123,19 +123,19 @@ class AnswerTests(DatagramTestCase):
         sandbox.writeTac(tac, poetry_file="poem.txt", web_port=0)
         server = sandbox.daemon("-y other-doors.tac")
         port, web = server.ports
-        self.assertEqual(POEM, fetch(port))
-        self.assertEqual(HEAD, self.ask(server))
+        self.assertEqual(fetch(port), POEM)
+        self.assertEqual(self.ask(server), HEAD)
         site = f"http://127.0.0.1:{web}/"
         with urlopen(site) as page, urlopen(f"{site}ecstasy.txt") as poem:
             self.assertIn(b"The violet&#x27;s reclining head,\n", page.read())
-            self.assertEqual(POEM, poem.read())
+            self.assertEqual(poem.read(), POEM)
         with urlopen(f"{site}healthz") as health, urlopen(f"{site}metrics") as metrics:
-            self.assertEqual(b"ok\n", health.read())
+            self.assertEqual(health.read(), b"ok\n")
             figures = metrics.read().decode()
         for figure in ("poems", "datagrams", "http_responses"):
             self.assertIn(f"\nfastpoetry_{figure}_total{{", figures)
         with ServerProxy(f"{site}RPC2") as proxy:
-            self.assertEqual(POEM.decode(), proxy.getPoem())
+            self.assertEqual(proxy.getPoem(), POEM.decode())
         server.stop()
 
     def askTwice(self, port: int) -> None:
@@ -156,7 +156,7 @@ class AnswerTests(DatagramTestCase):
         # What is at the end of its input may leave before there is an answer.
         shell = f"{{ echo poem, please; tail -f /dev/null; }} | {client}"
         reader = sandbox.foreground(f'bash -c "{shell}"', [HEAD.decode()])
-        self.assertEqual(HEAD.decode(), reader.log)
+        self.assertEqual(reader.log, HEAD.decode())
 
     def test_nc(self) -> None:
         """
@@ -184,7 +184,7 @@ class AnswerTests(DatagramTestCase):
         self.addCleanup(asker.close)
         asker.settimeout(DEADLINE)
         asker.sendto(b"", ("::1", portOf(server)))
-        self.assertEqual(HEAD, asker.recv(2**16))
+        self.assertEqual(asker.recv(2**16), HEAD)
         server.stop()
 
     def test_world(self) -> None:
@@ -195,11 +195,11 @@ class AnswerTests(DatagramTestCase):
         asker = self.socket()
         for nothing in (b"", b"x"):
             asker.sendto(nothing, ("127.0.0.1", portOf(server)))
-        self.assertEqual(b"one\n", self.ask(server, b"xx", asker))
-        self.assertEqual(SHORT, self.ask(server, b"x" * 1000, asker))
+        self.assertEqual(self.ask(server, b"xx", asker), b"one\n")
+        self.assertEqual(self.ask(server, b"x" * 1000, asker), SHORT)
         server.stop()
-        self.assertEqual(2, counted(server, "no room"))
-        self.assertEqual(2, counted(server, "answered"))
+        self.assertEqual(counted(server, "no room"), 2)
+        self.assertEqual(counted(server, "answered"), 2)
 
     @skipIf(os.geteuid() != 0, "only root has the ports of servers")
     def test_lowPort(self) -> None:
@@ -209,10 +209,10 @@ class AnswerTests(DatagramTestCase):
         server = self.serve()
         asker = self.socket(self.lowPort())
         asker.sendto(b"", ("127.0.0.1", portOf(server)))
-        self.assertEqual(HEAD, self.ask(server))
+        self.assertEqual(self.ask(server), HEAD)
         server.stop()
-        self.assertEqual(1, counted(server, "low port"))
-        self.assertEqual(1, counted(server, "answered"))
+        self.assertEqual(counted(server, "low port"), 1)
+        self.assertEqual(counted(server, "answered"), 1)
         asker.setblocking(False)
         self.assertRaises(BlockingIOError, asker.recv, 1)
 
@@ -240,7 +240,7 @@ class AnswerTests(DatagramTestCase):
             "--uid 65534 --gid 65534 "
             f"fastpoetry --poem poem.txt --port 0 --udp 127.0.0.1:{port}"
         )
-        self.assertEqual(HEAD, self.ask(server))
+        self.assertEqual(self.ask(server), HEAD)
         status = Path(f"/proc/{server.pid}/status").read_text()
         self.assertIn("Uid:\t65534\t65534", status)
         server.stop()
@@ -277,9 +277,9 @@ class LoopTests(DatagramTestCase):
         one.waitForLog("1 no pause")
         one.stop()
         two.stop()
-        self.assertEqual(10, counted(one, "answered"))
-        self.assertEqual(1, counted(one, "no pause"))
-        self.assertEqual(10, counted(two, "answered"))
+        self.assertEqual(counted(one, "answered"), 10)
+        self.assertEqual(counted(one, "no pause"), 1)
+        self.assertEqual(counted(two, "answered"), 10)
 
 
 class StartTests(RefusalTestCase):

@@ -51,7 +51,7 @@ class ResolveTests(SynchronousTestCase):
             ("::1", "::1"),
             ("localhost", "127.0.0.1"),
         ]:
-            self.assertEqual(address, resolve(host))
+            self.assertEqual(resolve(host), address)
 
     def test_refused(self) -> None:
         """
@@ -59,7 +59,7 @@ class ResolveTests(SynchronousTestCase):
         """
         for host, sentence in REFUSED.items():
             error = self.assertRaises(ListenError, resolve, host)
-            self.assertEqual(sentence, str(error))
+            self.assertEqual(str(error), sentence)
 
     def test_noName(self) -> None:
         """
@@ -116,7 +116,7 @@ class ServerTests(SynchronousTestCase):
         for question in (b"", b"x", b"x" * 1000):
             self.reader.send(question)
             port.doRead()
-            self.assertEqual(POEM, self.reader.recv(1000))
+            self.assertEqual(self.reader.recv(1000), POEM)
 
     def test_stop(self) -> None:
         """
@@ -124,7 +124,7 @@ class ServerTests(SynchronousTestCase):
         """
         self.start()
         self.stop()
-        self.assertEqual([], self.reactor.getReaders())
+        self.assertEqual(self.reactor.getReaders(), [])
         self.assertRaises(ConnectionRefusedError, self.ask)
         self.start()
         self.ask()
@@ -145,7 +145,7 @@ class ServerTests(SynchronousTestCase):
         self.assertIn(port, self.reactor.getReaders())
         self.server.startService()
         self.addCleanup(self.stop)
-        self.assertIs(port, self.server._port)
+        self.assertIs(self.server._port, port)
 
     def test_startWithoutPrivileges(self) -> None:
         """
@@ -190,10 +190,10 @@ class ServerTests(SynchronousTestCase):
         for _ in range(MAX_READS + 1):
             self.reader.send(b"")
         port.doRead()
-        self.assertEqual(MAX_READS, sum(self.protocol.counts.values()))
+        self.assertEqual(sum(self.protocol.counts.values()), MAX_READS)
         self.assertTrue(select.select([port], [], [], 0)[0])
         port.doRead()
-        self.assertEqual(MAX_READS + 1, sum(self.protocol.counts.values()))
+        self.assertEqual(sum(self.protocol.counts.values()), MAX_READS + 1)
 
     def test_readError(self) -> None:
         """
@@ -205,7 +205,7 @@ class ServerTests(SynchronousTestCase):
         port.socket = real
         self.reader.send(b"")
         port.doRead()
-        self.assertEqual(POEM, self.reader.recv(1000))
+        self.assertEqual(self.reader.recv(1000), POEM)
 
     def recvfrom(self, size: int) -> None:
         """
@@ -221,7 +221,7 @@ class ServerTests(SynchronousTestCase):
         self.patch(self.protocol, "datagramReceived", lambda *datagram: 1 / 0)
         self.reader.send(b"")
         port.doRead()
-        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIn(port, self.reactor.getReaders())
 
     def test_scope(self) -> None:
@@ -235,7 +235,7 @@ class ServerTests(SynchronousTestCase):
         real, port.socket = port.socket, Scoped(address)
         port.doRead()
         port.socket = real
-        self.assertEqual([(b"x", address)], seen)
+        self.assertEqual(seen, [(b"x", address)])
 
 
 class Scoped:

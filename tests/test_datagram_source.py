@@ -42,9 +42,9 @@ class SourceTests(SynchronousTestCase):
         """
         protocol, port = start(self, self.clock)
         protocol.datagramReceived(b"", HOME)
-        self.assertEqual([], port.sent)
+        self.assertEqual(port.sent, [])
         self.asked[0].callback(POEM)
-        self.assertEqual([(POEM, HOME)], port.sent)
+        self.assertEqual(port.sent, [(POEM, HOME)])
 
     def test_bounded(self) -> None:
         """
@@ -53,11 +53,11 @@ class SourceTests(SynchronousTestCase):
         protocol, _ = start(self, self.clock)
         for n in range(110):
             protocol.datagramReceived(b"", (f"127.0.{n}.1", 40000))
-        self.assertEqual(100, len(self.asked))
-        self.assertEqual({"limit": 10}, protocol.counts)
+        self.assertEqual(len(self.asked), 100)
+        self.assertEqual(protocol.counts, {"limit": 10})
         self.asked[0].callback(POEM)
         protocol.datagramReceived(b"", HOME)
-        self.assertEqual(101, len(self.asked))
+        self.assertEqual(len(self.asked), 101)
 
     def test_patience(self) -> None:
         """
@@ -66,7 +66,7 @@ class SourceTests(SynchronousTestCase):
         protocol, _ = start(self, self.clock)
         protocol.datagramReceived(b"", HOME)
         self.clock.advance(30)
-        self.assertEqual({"no poem": 1}, protocol.counts)
+        self.assertEqual(protocol.counts, {"no poem": 1})
         self.assertTrue(self.asked[0].called)
 
     def test_fails(self) -> None:
@@ -83,12 +83,12 @@ class SourceTests(SynchronousTestCase):
             expected = "no such poem" if isinstance(poem, Exception) else repr(poem)
             self.assertIn("no poem for datagrams: ", str(formatEvent(event)))
             self.assertIn(expected, str(formatEvent(event)))
-            self.assertEqual([], port.sent)
-            self.assertEqual({"no poem": 3}, protocol.counts)
+            self.assertEqual(port.sent, [])
+            self.assertEqual(protocol.counts, {"no poem": 3})
             self.clock.advance(60)
             with capturedLogs() as events:
                 protocol.datagramReceived(b"", HOME)
-            self.assertEqual(1, len(events))
+            self.assertEqual(len(events), 1)
 
     def test_stop(self) -> None:
         """
@@ -101,10 +101,10 @@ class SourceTests(SynchronousTestCase):
         with capturedLogs() as events:
             protocol.doStop()
         self.assertEqual(
-            ["datagrams on 127.0.0.1:17: 2 no poem"],
             [formatEvent(event) for event in events],
+            ["datagrams on 127.0.0.1:17: 2 no poem"],
         )
-        self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stopWithPoem(self) -> None:
         """
@@ -114,8 +114,8 @@ class SourceTests(SynchronousTestCase):
         protocol, port = start(StaticSource(poem), self.clock)
         protocol.datagramReceived(b"", HOME)
         protocol.doStop()
-        self.assertEqual([], port.sent)
-        self.assertEqual({"not sent": 1}, protocol.counts)
+        self.assertEqual(port.sent, [])
+        self.assertEqual(protocol.counts, {"not sent": 1})
 
 
 class LogTests(SynchronousTestCase):
@@ -142,8 +142,8 @@ class LogTests(SynchronousTestCase):
         """
         When nobody asks, there is no timer, and no line when it stops.
         """
-        self.assertEqual([], self.clock.getDelayedCalls())
-        self.assertEqual([], self.lines(self.protocol.doStop))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.lines(self.protocol.doStop), [])
 
     def test_minute(self) -> None:
         """
@@ -154,13 +154,13 @@ class LogTests(SynchronousTestCase):
         self.protocol.datagramReceived(b"", HOME)
         self.protocol.datagramReceived(b"", WORLD)
         self.assertEqual(
-            ["datagrams on 127.0.0.1:17: 2 answered, 1 no room"],
             self.lines(self.clock.advance, datagram.REPORT),
+            ["datagrams on 127.0.0.1:17: 2 answered, 1 no room"],
         )
-        self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.protocol.datagramReceived(b"", HOME)
         self.assertEqual(
-            ["datagrams on 127.0.0.1:17: 1 answered"], self.lines(self.protocol.doStop)
+            self.lines(self.protocol.doStop), ["datagrams on 127.0.0.1:17: 1 answered"]
         )
-        self.assertEqual([], self.clock.getDelayedCalls())
-        self.assertEqual({"answered": 3, "no room": 1}, self.protocol.counts)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.protocol.counts, {"answered": 3, "no room": 1})

@@ -34,7 +34,7 @@ class InjectionTests(SynchronousTestCase):
         self.path = self.sandbox.path / "socket"
         self.trace = self.sandbox.path / "trace"
         for address in (self.port, self.path):
-            self.assertEqual(poem, fetch(address))
+            self.assertEqual(fetch(address), poem)
 
     def inject(self, fault: str) -> subprocess.Popen[bytes]:
         """
@@ -64,7 +64,7 @@ class InjectionTests(SynchronousTestCase):
         Assert that nobody after that finds anything wrong.
         """
         for address in (self.port, self.path):
-            self.assertEqual(self.poem, fetch(address))
+            self.assertEqual(fetch(address), self.poem)
         self.server.stop()
 
     def test_send(self) -> None:
@@ -86,7 +86,7 @@ class InjectionTests(SynchronousTestCase):
             tracer = self.inject("sendto:error=ENOBUFS:when=2")
             status, output = self.sandbox.run(f"get-poetry {address}")
             self.mend(tracer)
-            self.assertEqual(1, status, output)
+            self.assertEqual(status, 1, output)
         self.assertWell()
 
     def test_shutdown(self) -> None:
@@ -130,7 +130,7 @@ class InjectionTests(SynchronousTestCase):
         self.server.waitForLog(said, times=4)
         self.mend(tracer)
         for reader in readers:
-            self.assertEqual(POEM, readAll(reader))
+            self.assertEqual(readAll(reader), POEM)
         failed = self.trace.read_text().count("INJECTED")
         self.assertEqual(self.server.log.count(said), failed)
         self.assertWell()

@@ -364,11 +364,11 @@ class StopTests(TLSBase):
                 reader = self.ports.connect(READS)
                 for _ in range(turns):
                     self.ports.turn(reader)
-                self.assertEqual("", reader.end)
+                self.assertEqual(reader.end, "")
                 self.ports.close()
                 self.ports.serve(reader)
-                self.assertEqual((LONG, "clean"), (len(reader.got), reader.end))
-                self.assertEqual([], self.ports.reactor.getDelayedCalls())
+                self.assertEqual((len(reader.got), reader.end), (LONG, "clean"))
+                self.assertEqual(self.ports.reactor.getDelayedCalls(), [])
 
 
 class OpenSSLTests(TLSBase):

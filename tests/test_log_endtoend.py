@@ -88,9 +88,9 @@ class LogTests(SynchronousTestCase):
             .split(",")[0]
         )
         for _ in range(30):
-            self.assertEqual(POEM, fetch(port))
+            self.assertEqual(fetch(port), POEM)
         server.stop()
-        self.assertEqual(["twistd.log", "twistd.log.1", "twistd.log.2"], self.logs())
+        self.assertEqual(self.logs(), ["twistd.log", "twistd.log.1", "twistd.log.2"])
 
     def test_logger(self) -> None:
         """
@@ -99,7 +99,7 @@ class LogTests(SynchronousTestCase):
         server = self.sandbox.daemon(BOUNDED)
         ports = server.ports
         self.assertIn("loaded a poem", server.rotate().read_text())
-        self.assertEqual(POEM, fetch(*ports))
+        self.assertEqual(fetch(*ports), POEM)
         server.waitForLog("sending")
         server.stop()
 
@@ -115,9 +115,9 @@ class LogTests(SynchronousTestCase):
         conf = text.replace("/var/lib/fastpoetry", path)
         self.sandbox.write("conf", conf.encode()).chmod(0o644)
         status, output = self.sandbox.run("logrotate --force --state state conf")
-        self.assertEqual((0, b""), (status, output))
+        self.assertEqual((status, output), (0, b""))
         server.waitUntil(server.logPath.exists, "new log")
-        self.assertEqual(POEM, fetch(*ports))
+        self.assertEqual(fetch(*ports), POEM)
         server.signal(signal.SIGHUP)
         server.waitForLog("loaded a poem")
         server.stop()
@@ -134,7 +134,7 @@ class LogTests(SynchronousTestCase):
         command = "--logfile full.log fastpoetry -e unix:socket --poem poem.txt"
         server = self.sandbox.daemon(command, log="full.log")
         for _ in range(20):
-            self.assertEqual(POEM, fetch(self.sandbox.path / "socket"))
+            self.assertEqual(fetch(self.sandbox.path / "socket"), POEM)
         server.signal(signal.SIGTERM)
         server.waitForEnd()
         self.assertFalse((self.sandbox.path / "twistd.pid").exists())
@@ -210,8 +210,8 @@ class LoadTests(SynchronousTestCase):
         """
         Assert that the log names all who were served, as often, and nobody else.
         """
-        self.assertEqual([], (served - named).most_common(9), "served, not named")
-        self.assertEqual([], (named - served).most_common(9), "named, not served")
+        self.assertEqual((served - named).most_common(9), [], "served, not named")
+        self.assertEqual((named - served).most_common(9), [], "named, not served")
 
     def logs(self) -> list[Path]:
         """
@@ -250,7 +250,7 @@ class LoadTests(SynchronousTestCase):
         text = "".join(path.read_text() for path in self.logs())
         self.assertNotIn("Traceback", text)
         self.assertEqual(
-            {len(POEM), len(OTHER), len(LONG)}, {size for size, _ in served}
+            {size for size, _ in served}, {len(POEM), len(OTHER), len(LONG)}
         )
         self.assertNamed(served, named(text))
 

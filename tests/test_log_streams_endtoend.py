@@ -65,7 +65,7 @@ class ClosedTests(StreamsTestCase):
         See that it serves, and has F{/dev/null} in their place.
         """
         server.waitForLog("loaded a poem from")
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         for fd in closed:
             link = os.readlink(f"/proc/{server.pid}/fd/{fd}")
             self.assertEqual(link, "/dev/null")
@@ -79,7 +79,7 @@ class ClosedTests(StreamsTestCase):
         for what in (ENDPOINT, TAC):
             for how in CLOSED:
                 command = self.shell(f"exec {self.twistd} {what} {how}")
-                self.assertEqual((0, b""), self.sandbox.run(command), command)
+                self.assertEqual(self.sandbox.run(command), (0, b""), command)
                 pid = int((self.sandbox.path / "twistd.pid").read_text())
                 log = self.sandbox.path / "twistd.log"
                 self.check(Server(pid, log), {0, 1, 2})
@@ -119,7 +119,7 @@ class PipeTests(StreamsTestCase):
         """
         Get the poem once more.
         """
-        self.assertEqual(POEM, fetch(*ports))
+        self.assertEqual(fetch(*ports), POEM)
         self.fetched += 1
 
     def stall(self, command: str) -> list[str]:
@@ -151,7 +151,7 @@ class PipeTests(StreamsTestCase):
         fcntl.fcntl(fd, F_SETPIPE_SZ, 2**18)
         child.send_signal(signal.SIGTERM)
         Process(child.pid).waitForEnd()
-        self.assertEqual(-signal.SIGTERM, child.wait())
+        self.assertEqual(child.wait(), -signal.SIGTERM)
         came += os.read(end, 2**18)
         self.assertNotIn(b"Traceback", came)
         return came.decode().splitlines()
@@ -191,7 +191,7 @@ class PipeTests(StreamsTestCase):
         entries = [json.loads(line) for line in lines]
         peers = [entry["peer"] for entry in entries if "peer" in entry]
         dropped = sum(entry.get("lines", 0) for entry in entries)
-        self.assertEqual(self.fetched, len(peers) + dropped)
+        self.assertEqual(len(peers) + dropped, self.fetched)
 
     def test_encoding(self) -> None:
         """
@@ -222,12 +222,12 @@ class JournalTests(StreamsTestCase):
             server = self.sandbox.foreground(start)
             server.signal(signal.SIGUSR1)
             server.waitForLog("received SIGUSR1")
-            self.assertEqual(POEM, fetch(*server.ports))
+            self.assertEqual(fetch(*server.ports), POEM)
             (self.sandbox.path / "poem.txt").rename(self.sandbox.path / "away.txt")
             server.signal(signal.SIGHUP)
             server.waitForLog("<3>[fastpoetry.service.PoetryService#error] kept")
             (self.sandbox.path / "away.txt").rename(self.sandbox.path / "poem.txt")
-            self.assertEqual(-signal.SIGTERM, server.stop())
+            self.assertEqual(server.stop(), -signal.SIGTERM)
             for line in server.log.splitlines():
                 self.assertRegex(line, r"^<[3-6]>\[")
 
@@ -296,12 +296,12 @@ class FileTests(StreamsTestCase):
         server.signal(signal.SIGUSR1)
         server.signal(signal.SIGHUP)
         server.waitForLog("loaded a poem from", 2)
-        self.assertEqual(POEM, fetch(*server.ports))
+        self.assertEqual(fetch(*server.ports), POEM)
         server.waitForLog("sending")
         server.signal(signal.SIGTERM)
         server.waitForEnd()
         self.assertIn("Server Shut Down", log.read_text())
-        self.assertEqual([log], [*self.sandbox.path.glob("twistd.log*")])
+        self.assertEqual([*self.sandbox.path.glob("twistd.log*")], [log])
 
 
 class LogRefusalTests(RefusalTestCase):

@@ -29,7 +29,7 @@ class CommandTests(SynchronousTestCase):
             server = sandbox.foreground(f"{command} --port 0 --poem poem.txt")
             (port,) = server.ports
             self.assertEqual(fetch(port), POEM)
-            self.assertEqual({"poem.txt", "stdout"}, set(os.listdir(sandbox.path)))
+            self.assertEqual(set(os.listdir(sandbox.path)), {"poem.txt", "stdout"})
             self.assertEqual(server.stop(), -signal.SIGTERM)
 
     def test_network(self) -> None:

@@ -33,7 +33,7 @@ class NamesTests(SynchronousTestCase):
         Every name in C{__all__} is there, and is called so where it lives.
         """
         for name in fastpoetry.__all__:
-            self.assertEqual(name, getattr(fastpoetry, name).__name__)
+            self.assertEqual(getattr(fastpoetry, name).__name__, name)
 
     def test_unknown(self) -> None:
         """
@@ -51,7 +51,7 @@ class NamesTests(SynchronousTestCase):
             "from fastpoetry import *\n"
             "print('twisted.internet.reactor' in sys.modules, PoetryServer.__name__)"
         )
-        self.assertEqual("False PoetryServer", printed.strip())
+        self.assertEqual(printed.strip(), "False PoetryServer")
 
     def test_noServer(self) -> None:
         """

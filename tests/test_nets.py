@@ -27,7 +27,7 @@ class NetworkTests(SynchronousTestCase):
             ("2001:db8:0:ff:ffff::", "2001:db8::/56"),
             ("2001:db8:0:100::1", "2001:db8:0:100::/56"),
         ]:
-            self.assertEqual(name, networkOf(ip_address(address)))
+            self.assertEqual(networkOf(ip_address(address)), name)
 
 
 class RecentTests(SynchronousTestCase):
@@ -43,7 +43,7 @@ class RecentTests(SynchronousTestCase):
         recent: Recent[int, str] = Recent()
         for key in (1, 2, 3, 1, 4):
             recent[key] = "set"
-        self.assertEqual([3, 1, 4], list(recent))
+        self.assertEqual(list(recent), [3, 1, 4])
 
 
 class TokenBucketsTests(SynchronousTestCase):
@@ -57,7 +57,7 @@ class TokenBucketsTests(SynchronousTestCase):
         """
         buckets = TokenBuckets(rate=1.0, burst=2.0)
         taken = [buckets.take(key, 0.0) for key in ("a", "a", "a", "b")]
-        self.assertEqual([True, True, False, True], taken)
+        self.assertEqual(taken, [True, True, False, True])
 
     def test_rate(self) -> None:
         """
@@ -66,6 +66,6 @@ class TokenBucketsTests(SynchronousTestCase):
         buckets = TokenBuckets(rate=0.5, burst=2.0)
         times = [0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 100.0, 100.0]
         self.assertEqual(
-            [True, True, False, True, False, True, True, False],
             [buckets.take("", now) for now in times],
+            [True, True, False, True, False, True, True, False],
         )

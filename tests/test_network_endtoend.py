@@ -150,9 +150,9 @@ class NetworkTestCase(SynchronousTestCase):
         """
         head = ended[1][: len(ended[1]) - len(poems)].decode()
         self.assertTrue(ended[1].endswith(poems), ended[1][-200:])
-        self.assertEqual(status, ended[0], head)
+        self.assertEqual(ended[0], status, head)
         lines = head.splitlines()
-        self.assertEqual(len(says), len(lines), head)
+        self.assertEqual(len(lines), len(says), head)
         for pattern in says:
             self.assertRegex(head, f"(?m)^get-poetry: {pattern}$")
 
@@ -224,10 +224,10 @@ class NetworkTests(NetworkTestCase):
             server.stop()
         for proxy in (far, near):
             line = f"fetched {len(POEM)} bytes of poetry from"
-            self.assertEqual(1, proxy.log.count(line))
+            self.assertEqual(proxy.log.count(line), 1)
         # The second one serves the third one, too.
         self.assertEqual(
-            [1, 4, 3, 3], [len(readers(one)) for one in (first, near, far, second)]
+            [len(readers(one)) for one in (first, near, far, second)], [1, 4, 3, 3]
         )
 
     def test_endsInTheMiddle(self) -> None:
@@ -285,7 +285,7 @@ class NetworkTests(NetworkTestCase):
         reason = f"127.0.0.1:{port}: Connection refused, 0 bytes received"
         asking.waitForLog(f"#warn] serving an older poem: {reason}")
         empty.waitForLog(f": {reason}", times=2)
-        self.assertEqual(2, empty.log.count("#error] no poem for 127.0.0.1:"))
+        self.assertEqual(empty.log.count("#error] no poem for 127.0.0.1:"), 2)
         self.assertNotIn("older", keeping.log)
 
         upstream = self.serve(OTHER, port)
@@ -317,11 +317,11 @@ class NetworkTests(NetworkTestCase):
         proxy.waitUntil(lambda: len(os.listdir(files)) > 900, "900 connections")
         upstream.signal(signal.SIGCONT)
         for reader in crowd:
-            self.assertEqual(POEM, readAll(reader))
+            self.assertEqual(readAll(reader), POEM)
         for server in (proxy, upstream):
             server.stop()
-        self.assertEqual(900, len(readers(proxy)))
-        self.assertEqual(1, len(readers(upstream)))
+        self.assertEqual(len(readers(proxy)), 900)
+        self.assertEqual(len(readers(upstream)), 1)
 
     def test_twoPoems(self) -> None:
         """
@@ -329,14 +329,14 @@ class NetworkTests(NetworkTestCase):
         """
         tac = (ROOT / "examples" / "two-poems.tac").read_text()
         for old, new in [("10000:", "0:"), ("10001:", '"0":')]:
-            self.assertEqual(1, tac.count(old))
+            self.assertEqual(tac.count(old), 1)
             tac = tac.replace(old, new)
         sandbox = self.sandbox()
         path = sandbox.write("examples/two-poems.tac", tac.encode())
         sandbox.write("poetry/ecstasy.txt", POEM)
         sandbox.write("poetry/science.txt", OTHER)
         server = sandbox.daemon(f"-y {quoted(path)}")
-        self.assertEqual([POEM, OTHER], [fetch(port) for port in server.ports])
+        self.assertEqual([fetch(port) for port in server.ports], [POEM, OTHER])
         server.stop()
 
 

@@ -152,10 +152,10 @@ class SupervisorTests(SynchronousTestCase):
         variables = {"WATCHDOG_USEC": "0", "WATCHDOG_PID": "1"}
         self.begin(**variables)
         os.unlink(self.path)
-        self.assertEqual([], self.heard())
+        self.assertEqual(self.heard(), [])
         self.reactor.run()
-        self.assertEqual(["READY=1"], self.heard())
-        self.assertEqual(set(), set(VARIABLES) & set(os.environ))
+        self.assertEqual(self.heard(), ["READY=1"])
+        self.assertEqual(set(VARIABLES) & set(os.environ), set())
 
     def test_abstract(self) -> None:
         """
@@ -165,7 +165,7 @@ class SupervisorTests(SynchronousTestCase):
         self.listen(f"\0{name}")
         self.begin(NOTIFY_SOCKET=f"@{name}")
         self.reactor.run()
-        self.assertEqual(["READY=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1"])
 
     def test_fileWithAt(self) -> None:
         """
@@ -175,7 +175,7 @@ class SupervisorTests(SynchronousTestCase):
         self.addCleanup(os.unlink, f"{self.path}@1")
         self.begin(NOTIFY_SOCKET=f"{self.path}@1")
         self.reactor.run()
-        self.assertEqual(["READY=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1"])
 
     def test_none(self) -> None:
         """
@@ -202,12 +202,12 @@ class SupervisorTests(SynchronousTestCase):
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         (message,) = self.heard()
         change, _, stamp = message.partition("\nMONOTONIC_USEC=")
-        self.assertEqual("RELOADING=1", change)
+        self.assertEqual(change, "RELOADING=1")
         self.assertTrue(before <= int(stamp) <= after, (before, stamp, after))
         slow[0].reloads[0].callback(None)
-        self.assertEqual([], self.heard())
+        self.assertEqual(self.heard(), [])
         slow[1].reloads[0].callback(None)
-        self.assertEqual(["READY=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1"])
 
     def test_reloadAgain(self) -> None:
         """
@@ -218,11 +218,11 @@ class SupervisorTests(SynchronousTestCase):
         self.hangUp()
         self.hangUp()
         changes = [message.partition("\n")[0] for message in self.heard()]
-        self.assertEqual(["RELOADING=1"] * 2, changes)
+        self.assertEqual(changes, ["RELOADING=1"] * 2)
         slow.reloads[0].callback(None)
-        self.assertEqual([], self.heard())
+        self.assertEqual(self.heard(), [])
         slow.reloads[1].callback(None)
-        self.assertEqual(["READY=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1"])
 
     def test_nothingToReload(self) -> None:
         """
@@ -230,7 +230,7 @@ class SupervisorTests(SynchronousTestCase):
         """
         self.runs()
         self.hangUp()
-        self.assertEqual("READY=1", self.heard()[-1])
+        self.assertEqual(self.heard()[-1], "READY=1")
 
     def test_stop(self) -> None:
         """
@@ -240,9 +240,9 @@ class SupervisorTests(SynchronousTestCase):
         served = Served(16)
         self.runs(served, Served(1))
         self.parent.stopService()
-        self.assertEqual(["STOPPING=1\nSTATUS=17 readers in flight"], self.heard())
+        self.assertEqual(self.heard(), ["STOPPING=1\nSTATUS=17 readers in flight"])
         self.hangUp()
-        self.assertEqual([], self.heard())
+        self.assertEqual(self.heard(), [])
         for readers, status in [
             (2, "STATUS=3 readers in flight"),
             (0, "STATUS=1 reader in flight"),
@@ -250,8 +250,8 @@ class SupervisorTests(SynchronousTestCase):
         ]:
             served.readers = readers
             self.reactor.advance(REPORT)
-            self.assertEqual([status], self.heard())
-        self.assertEqual([], self.reactor.getDelayedCalls())
+            self.assertEqual(self.heard(), [status])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_watchdog(self) -> None:
         """
@@ -259,14 +259,14 @@ class SupervisorTests(SynchronousTestCase):
         """
         self.begin(WATCHDOG_USEC="3000000", WATCHDOG_PID=str(os.getpid()))
         self.reactor.advance(10)
-        self.assertEqual([], self.heard())
+        self.assertEqual(self.heard(), [])
         self.reactor.run()
-        self.assertEqual(["READY=1", "WATCHDOG=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1", "WATCHDOG=1"])
         for _ in range(3):
             self.reactor.advance(1.4)
-            self.assertEqual([], self.heard())
+            self.assertEqual(self.heard(), [])
             self.reactor.advance(0.1)
-            self.assertEqual(["WATCHDOG=1"], self.heard())
+            self.assertEqual(self.heard(), ["WATCHDOG=1"])
 
     def test_watchdogOfAnyProcess(self) -> None:
         """
@@ -274,7 +274,7 @@ class SupervisorTests(SynchronousTestCase):
         """
         self.begin(WATCHDOG_USEC="3000000")
         self.reactor.run()
-        self.assertEqual(["READY=1", "WATCHDOG=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1", "WATCHDOG=1"])
 
     def test_watchdogOfAnother(self) -> None:
         """
@@ -290,8 +290,8 @@ class SupervisorTests(SynchronousTestCase):
             self.reactor = Reactor()
             self.begin(**variables)
             self.reactor.run()
-            self.assertEqual(["READY=1"], self.heard(), variables)
-            self.assertEqual([], self.reactor.getDelayedCalls(), variables)
+            self.assertEqual(self.heard(), ["READY=1"], variables)
+            self.assertEqual(self.reactor.getDelayedCalls(), [], variables)
 
     def test_nobody(self) -> None:
         """
@@ -310,7 +310,7 @@ class SupervisorTests(SynchronousTestCase):
                 for event in events
                 if event["log_level"] is LogLevel.warn
             ]
-            self.assertEqual([f"cannot tell the supervisor: {reason}"], warnings)
+            self.assertEqual(warnings, [f"cannot tell the supervisor: {reason}"])
 
     def test_slowSupervisor(self) -> None:
         """
@@ -322,12 +322,12 @@ class SupervisorTests(SynchronousTestCase):
         with capturedLogs() as events:
             self.reactor.pump([1.0] * turns)
         self.assertEqual(
+            [formatEvent(event) for event in events],
             [
                 "cannot tell the supervisor: Resource temporarily unavailable: "
                 f"{self.path}"
             ],
-            [formatEvent(event) for event in events],
         )
         self.assertLess(len(self.heard()), turns)
         self.reactor.advance(1.0)
-        self.assertEqual(["WATCHDOG=1"], self.heard())
+        self.assertEqual(self.heard(), ["WATCHDOG=1"])

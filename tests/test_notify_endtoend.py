@@ -69,25 +69,25 @@ class NotifyTests(SynchronousTestCase):
         """
         path = self.sandbox.write("poem.txt", LONG)
         server = self.start()
-        self.assertEqual("READY=1", self.hears())
+        self.assertEqual(self.hears(), "READY=1")
         (port,) = server.ports
         readers = [connect(port) for _ in range(2)]
         for reader in readers:
-            self.assertEqual(LONG[:1], reader.recv(1))
+            self.assertEqual(reader.recv(1), LONG[:1])
         path.write_bytes(POEM)
         server.signal(signal.SIGHUP)
         self.assertIn("RELOADING=1\n", self.hears())
-        self.assertEqual("READY=1", self.hears())
-        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(self.hears(), "READY=1")
+        self.assertEqual(fetch(port), POEM)
         server.waitForLog("sending 2817 bytes")
         server.signal(signal.SIGTERM)
         message = self.hears()
         self.assertIn("STOPPING=1\n", message)
         self.assertIn("2 readers in flight", message)
-        self.assertEqual(LONG[1:], readAll(readers.pop()))
+        self.assertEqual(readAll(readers.pop()), LONG[1:])
         while "STATUS=1 reader in flight" not in message:
             message = self.hears()
-        self.assertEqual(LONG[1:], readAll(readers.pop()))
+        self.assertEqual(readAll(readers.pop()), LONG[1:])
         server.waitForEnd()
 
     def test_watchdog(self) -> None:
@@ -95,9 +95,9 @@ class NotifyTests(SynchronousTestCase):
         A server that is watched is heard of as long as its reactor turns.
         """
         server = self.start("WATCHDOG_USEC=100000")
-        self.assertEqual("READY=1", self.hears())
+        self.assertEqual(self.hears(), "READY=1")
         for _ in range(5):
-            self.assertEqual("WATCHDOG=1", self.hears())
+            self.assertEqual(self.hears(), "WATCHDOG=1")
         server.stop()
 
     def test_watchdogOfAnother(self) -> None:
@@ -105,9 +105,9 @@ class NotifyTests(SynchronousTestCase):
         One that is not the process that is watched does not say so.
         """
         server = self.start("WATCHDOG_USEC=1", f"WATCHDOG_PID={os.getpid()}")
-        self.assertEqual("READY=1", self.hears())
+        self.assertEqual(self.hears(), "READY=1")
         server.signal(signal.SIGTERM)
-        self.assertEqual("STOPPING=1\nSTATUS=0 readers in flight", self.hears())
+        self.assertEqual(self.hears(), "STOPPING=1\nSTATUS=0 readers in flight")
         server.waitForEnd()
 
     def test_cannotStart(self) -> None:

@@ -69,7 +69,7 @@ class PassedReadersTests(SynchronousTestCase):
         server.startService()
         first, second = Reader(address, READS), Reader(address, READS)
         self.runUntil(lambda: first.end, first, second)
-        self.assertEqual(b"", second.got)  # though it read all the while
+        self.assertEqual(second.got, b"")  # though it read all the while
         self.runUntil(lambda: second.got, second)
         self.assertLess(len(second.got), len(POEM))
         stopped = server.stopService()
@@ -80,10 +80,10 @@ class PassedReadersTests(SynchronousTestCase):
         self.runUntil(lambda: stopped.called)
         self.successResultOf(stopped)
         for reader in (first, second):
-            self.assertEqual((len(POEM), "clean"), (len(reader.got), reader.end))
+            self.assertEqual((len(reader.got), reader.end), (len(POEM), "clean"))
             self.assertEqual(reader.hasProof, domain == "UNIX")
-        self.assertEqual([], self.reactor.getReaders())
-        self.assertEqual([], self.reactor.getDelayedCalls())
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_inet(self) -> None:
         """

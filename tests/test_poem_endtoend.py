@@ -83,8 +83,8 @@ class SmallPoemTests(SynchronousTestCase):
             self.assertPoem(readAll(reader))
         server.stop()
         lines = re.findall(r"sending \d+ bytes of poetry to (.*)", server.log)
-        self.assertEqual(names, ", ".join(lines).split(", "))
-        self.assertEqual(1, len(lines))
+        self.assertEqual(", ".join(lines).split(", "), names)
+        self.assertEqual(len(lines), 1)
 
     def test_daemonServesThePoem(self) -> None:
         """
@@ -123,7 +123,7 @@ class SmallPoemTests(SynchronousTestCase):
         self.assertPoem(fetch(*server.ports), self.other)
         self.assertPoem(readAll(slow))
         server.stop()
-        self.assertEqual(1, server.log.count("#error]"), server.log)
+        self.assertEqual(server.log.count("#error]"), 1, server.log)
 
     def test_tacReloads(self) -> None:
         """
@@ -170,7 +170,7 @@ class SmallPoemTests(SynchronousTestCase):
         A second SIGTERM ends a server at once, and its readers with a reset.
         """
         server, readers = self.stopWithReaders()
-        self.assertEqual(-signal.SIGTERM, server.stop())
+        self.assertEqual(server.stop(), -signal.SIGTERM)
         self.assertFalse((self.sandbox.path / "twistd.pid").exists())
         for reader in readers:
             self.assertRaises(ConnectionResetError, readAll, reader)
@@ -206,7 +206,7 @@ class SmallPoemTests(SynchronousTestCase):
         slow.sendall(says)
         for client in CLIENTS:
             status, received = self.sandbox.run(client.format(port=port), says=says)
-            self.assertEqual(0, status, f"{client}: {received[-200:]!r}")
+            self.assertEqual(status, 0, f"{client}: {received[-200:]!r}")
             self.assertTrue(received == self.poem, f"{client}: {len(received)} bytes")
         self.assertPoem(readAll(slow))
         server.stop()

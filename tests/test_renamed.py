@@ -34,7 +34,7 @@ class RenamedTests(SynchronousTestCase):
             warnings.resetwarnings()  # the filters that a process begins with
             exec(code, names)
         found = [(str(one.message), one.filename, one.category) for one in caught]
-        self.assertEqual([(text, "old.tac", FutureWarning)], found)
+        self.assertEqual(found, [(text, "old.tac", FutureWarning)])
 
     def test_names(self) -> None:
         """
@@ -59,7 +59,7 @@ class RenamedTests(SynchronousTestCase):
         with self.assertRaises(AttributeError) as raised:
             _ = fastpoetry.client.poem
         text = "module 'fastpoetry.client' has no attribute 'poem'"
-        self.assertEqual(text, str(raised.exception))
+        self.assertEqual(str(raised.exception), text)
 
     def test_keywords(self) -> None:
         """
@@ -78,4 +78,4 @@ class RenamedTests(SynchronousTestCase):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.resetwarnings()
                 factory(argument, reactor=Clock())
-            self.assertEqual([], caught)
+            self.assertEqual(caught, [])

@@ -141,4 +141,4 @@ class LinkTests(SynchronousTestCase):
         )
         sandbox.write("script", script.encode())
         ended = sandbox.run("unshare --net --mount sh -e script")
-        self.assertEqual((0, POEM * 3), ended)
+        self.assertEqual(ended, (0, POEM * 3))

@@ -121,8 +121,8 @@ class PassedTests(SocketTestCase):
             server = self.activate(f"-l {port}", f"--poem poem.txt -e {endpoint}")
             with connect(port) as reader:
                 number = reader.getsockname()[1]
-                self.assertEqual(POEM, readAll(reader))
-            self.assertEqual(POEM, fetchFrom("::1", port))
+                self.assertEqual(readAll(reader), POEM)
+            self.assertEqual(fetchFrom("::1", port), POEM)
             server.stop()
             self.assertIn(f"[::ffff:127.0.0.1]:{number}", server.log)
             self.assertIn("[::1]:", server.log)
@@ -136,10 +136,10 @@ class PassedTests(SocketTestCase):
             server = self.activate(f"-l {self.path}", arguments)
             self.path.chmod(0o600)
             before = self.path.stat()
-            self.assertEqual(POEM, fetch(self.path))
-            self.assertEqual(before, self.path.stat())
+            self.assertEqual(fetch(self.path), POEM)
+            self.assertEqual(self.path.stat(), before)
             server.stop()
-            self.assertEqual(before, self.path.stat())
+            self.assertEqual(self.path.stat(), before)
 
     def test_several(self) -> None:
         """
@@ -155,8 +155,8 @@ class PassedTests(SocketTestCase):
             server = self.activate(
                 f"{sockets} {names}", f"{poems} -e systemd:{first} -e systemd:{second}"
             )
-            self.assertEqual(OTHER, fetch(port))
-            self.assertEqual(POEM, fetch(self.path))
+            self.assertEqual(fetch(port), OTHER)
+            self.assertEqual(fetch(self.path), POEM)
             server.stop()
 
     def test_daemon(self) -> None:
@@ -168,12 +168,12 @@ class PassedTests(SocketTestCase):
         activated = self.activate(
             f"-l {self.path}", "--poem poem.txt -e systemd:index=0", twistd
         )
-        self.assertEqual(POEM, fetch(self.path))
+        self.assertEqual(fetch(self.path), POEM)
         activated.waitForEnd()
         pid = int((self.sandbox.path / "twistd.pid").read_text())
         self.assertNotEqual(activated.pid, pid)
         server = Server(pid, self.sandbox.path / "twistd.log")
-        self.assertEqual(POEM, fetch(self.path))
+        self.assertEqual(fetch(self.path), POEM)
         server.stop()
         self.assertTrue(self.path.exists())
 
@@ -229,9 +229,9 @@ class UNIXTests(SocketTestCase):
         self.twistd += " --uid nobody --gid nogroup"
         server = self.serve("-e unix:run/socket:mode=660")
         status = path.stat()
-        self.assertEqual((NOBODY, NOBODY), (status.st_uid, status.st_gid))
-        self.assertEqual(0o660, stat.S_IMODE(status.st_mode))
-        self.assertEqual(POEM, fetch(path))
+        self.assertEqual((status.st_uid, status.st_gid), (NOBODY, NOBODY))
+        self.assertEqual(stat.S_IMODE(status.st_mode), 0o660)
+        self.assertEqual(fetch(path), POEM)
         server.stop()
         self.assertFalse(path.exists())
 
@@ -242,7 +242,7 @@ class UNIXTests(SocketTestCase):
         """
         command = f"{self.twistd} --uid nobody --gid nogroup fastpoetry"
         status, output = self.sandbox.run(f"{command} --poem poem.txt -e unix:socket")
-        self.assertEqual(1, status)
+        self.assertEqual(status, 1)
         self.assertIn(b"cannot start: Permission denied: unix:socket\n", output)
         self.assertNotIn(b"Traceback", output)
 
@@ -253,9 +253,9 @@ class UNIXTests(SocketTestCase):
         (self.sandbox.path / "run").mkdir()
         self.twistd += " --rundir run"
         server = self.serve("-e unix:socket")
-        self.assertEqual(POEM, fetch(self.sandbox.path / "run" / "socket"))
+        self.assertEqual(fetch(self.sandbox.path / "run" / "socket"), POEM)
         server.stop()
-        self.assertEqual([], os.listdir(self.sandbox.path / "run"))
+        self.assertEqual(os.listdir(self.sandbox.path / "run"), [])
 
     def test_killed(self) -> None:
         """
@@ -264,7 +264,7 @@ class UNIXTests(SocketTestCase):
         self.serve("-e unix:socket").stop(signal.SIGKILL)
         self.assertRaises(ConnectionRefusedError, fetch, self.path)
         server = self.serve("-e unix:socket")
-        self.assertEqual(POEM, fetch(self.path))
+        self.assertEqual(fetch(self.path), POEM)
         server.stop()
         self.assertFalse(self.path.exists())
 
@@ -277,13 +277,13 @@ class UNIXTests(SocketTestCase):
         self.needs(container)
         for _ in range(2):
             server = self.serve("-e unix:socket", container)
-            self.assertEqual(POEM, fetch(self.path))
+            self.assertEqual(fetch(self.path), POEM)
             status, output = self.sandbox.run(
                 f"{container} {self.twistd} fastpoetry --poem poem.txt -e unix:socket"
             )
-            self.assertEqual(1, status)
+            self.assertEqual(status, 1)
             self.assertIn(b"Address already in use: unix:socket\n", output)
-            self.assertEqual(POEM, fetch(self.path))
+            self.assertEqual(fetch(self.path), POEM)
             processes = self.sandbox.processes()
             server.stop(signal.SIGKILL)
             for process in processes:
@@ -306,9 +306,9 @@ class UNIXTests(SocketTestCase):
             with ThreadPoolExecutor(2) as pool:
                 ended = list(pool.map(start, range(2)))
             statuses = [status for status, _ in ended]
-            self.assertEqual([0, 1], sorted(statuses), ended)
+            self.assertEqual(sorted(statuses), [0, 1], ended)
             self.assertIn(b"Address already in use: unix:socket", max(ended)[1])
-            self.assertEqual(POEM, fetch(self.path))
+            self.assertEqual(fetch(self.path), POEM)
             pidfile = self.sandbox.path / f"{statuses.index(0)}.pid"
             server = Server(int(pidfile.read_text()), pidfile.with_suffix(".log"))
             server.stop(signal.SIGKILL)
@@ -328,8 +328,8 @@ class PortTests(SocketTestCase):
         interfaces = " ".join(f"--iface {host}" for host in hosts)
         server = self.serve(f"--poem other.txt -p 0 -p 0 {interfaces}")
         self.assertEqual(
-            [POEM] * 3 + [OTHER] * 3,
             [fetchFrom(*one) for one in zip(hosts * 2, server.ports)],
+            [POEM] * 3 + [OTHER] * 3,
         )
         server.stop()
 
@@ -351,7 +351,7 @@ class PortTests(SocketTestCase):
         context = ssl.create_default_context(cafile=self.sandbox.path / "cert.pem")
         for daemon in daemons:
             reader = context.wrap_socket(connect(port), server_hostname="localhost")
-            self.assertEqual(POEM, readAll(reader))
+            self.assertEqual(readAll(reader), POEM)
             daemon.stop()
 
 
@@ -384,7 +384,7 @@ class AddressTests(SocketTestCase):
         status, output = self.sandbox.run(
             f"nsenter --net={network} nc.openbsd {host} {port}"
         )
-        self.assertEqual(0, status, output)
+        self.assertEqual(status, 0, output)
         return output
 
     def test_bothFamilies(self) -> None:
@@ -395,7 +395,7 @@ class AddressTests(SocketTestCase):
             server = self.serveThere(options)
             (port,) = server.ports
             for host in ("127.0.0.1", "::1"):
-                self.assertEqual(POEM, self.fetchThere(server, host, port), options)
+                self.assertEqual(self.fetchThere(server, host, port), POEM, options)
             server.stop()
 
     def test_scoped(self) -> None:
@@ -406,6 +406,6 @@ class AddressTests(SocketTestCase):
         for options in ("", "--reuse-port"):
             server = self.serveThere(f"--iface fe80::1%lo -p 0 {options}")
             (port,) = server.ports
-            self.assertEqual(POEM, self.fetchThere(server, "fe80::1%lo", port))
+            self.assertEqual(self.fetchThere(server, "fe80::1%lo", port), POEM)
             server.stop()
             self.assertIn("poetry to [fe80::1%lo]:", server.log)

@@ -83,7 +83,7 @@ class SignalTests(SynchronousTestCase):
             return True
 
         tracer.waitUntil(isServed, "poem")
-        self.assertEqual([POEM], poems)
+        self.assertEqual(poems, [POEM])
         server.signal(signal.SIGTERM)
         tracer.waitForEnd()
         self.assertFalse(self.pidfile.exists())
@@ -162,17 +162,17 @@ class DescriptorTests(SynchronousTestCase):
                     "cannot start: the limit of open files (ulimit -n) is "
                     f"{limit}, and at least 15 are needed\n"
                 )
-                self.assertEqual((1, sentence.encode()), ended)
-                self.assertEqual(before, set(os.listdir(sandbox.path)))
-                self.assertEqual([], sandbox.processes())
+                self.assertEqual(ended, (1, sentence.encode()))
+                self.assertEqual(set(os.listdir(sandbox.path)), before)
+                self.assertEqual(sandbox.processes(), [])
         for arguments in (PLUGIN, TAC):
             status, _ = sandbox.run(
                 f"sh -c {quoted(f'ulimit -n 15; {twistd} {arguments}')}"
             )
-            self.assertEqual(0, status)
+            self.assertEqual(status, 0)
             pid = int((sandbox.path / "twistd.pid").read_text())
             server = Server(pid, sandbox.path / "twistd.log")
-            self.assertEqual(POEM, fetch(sandbox.path / "socket"))
+            self.assertEqual(fetch(sandbox.path / "socket"), POEM)
             server.stop()
 
 
@@ -200,13 +200,13 @@ class ToldTests(RefusalTestCase):
             f"twist --log-file log {plugin}",
         ):
             status, output = sandbox.run(command)
-            self.assertEqual(1, status)
-            self.assertEqual(1, output.count(sentence.rstrip()), output)
+            self.assertEqual(status, 1)
+            self.assertEqual(output.count(sentence.rstrip()), 1, output)
             self.assertNotIn(b"Traceback", output)
         for log in ("--logfile log", "--syslog", "--logger fastpoetry.log.boundedLog"):
             for arguments in (plugin, TAC):
                 ended = sandbox.run(f"twistd -n {log} {arguments}")
-                self.assertEqual((1, sentence), ended)
+                self.assertEqual(ended, (1, sentence))
         self.assertIn(sentence, (sandbox.path / "log").read_bytes())
         self.assertFalse((sandbox.path / "twistd.pid").exists())
 
@@ -287,7 +287,7 @@ class ContainerTests(SynchronousTestCase):
         """
         port = "fastpoetry --port 0 --poem poem.txt"
         container = self.sandbox.foreground(f"{self.twistd} --pidfile= {port}")
-        self.assertEqual(POEM, fetch(*container.ports))
+        self.assertEqual(fetch(*container.ports), POEM)
         for process in self.sandbox.processes():
             status = Path(f"/proc/{process.pid}/status").read_text()
             if re.search("(?m)^NSpid:.*\t1$", status):
@@ -309,5 +309,5 @@ class ContainerTests(SynchronousTestCase):
             "number of this process, 1: remove it, or start with --pidfile= for none: "
             "--pidfile twistd.pid\n"
         )
-        self.assertEqual((1, sentence.encode()), ended)
-        self.assertEqual(b"1", path.read_bytes())
+        self.assertEqual(ended, (1, sentence.encode()))
+        self.assertEqual(path.read_bytes(), b"1")

@@ -61,7 +61,7 @@ class UnitTests(SynchronousTestCase):
             status, output = self.sandbox.run(
                 f"systemd-analyze verify {self.sandbox.path}/units/{name}"
             )
-            self.assertEqual((0, b""), (status, output))
+            self.assertEqual((status, output), (0, b""))
 
     def test_security(self) -> None:
         """
@@ -72,7 +72,7 @@ class UnitTests(SynchronousTestCase):
                 "systemd-analyze security --offline=true --no-pager --threshold=15 "
                 f"{self.sandbox.path}/units/{name}"
             )
-            self.assertEqual(0, status, output.decode())
+            self.assertEqual(status, 0, output.decode())
 
     def test_same(self) -> None:
         """
@@ -88,7 +88,7 @@ class UnitTests(SynchronousTestCase):
             (line,) = re.findall(f"(?m)^- {title}: ((?:.|\n  )*)$", DOCS.read_text())
             listed.append(set(re.findall(r"`(\w+)`", line)))
         tried, notTried = listed
-        self.assertEqual({name.partition("=")[0] for name in ATTEMPTS}, tried)
+        self.assertEqual(tried, {name.partition("=")[0] for name in ATTEMPTS})
         self.assertEqual(names - tried, notTried)
         self.assertLess(tried, names)
 
@@ -110,7 +110,7 @@ class UnitTests(SynchronousTestCase):
             f"{command}",
             ["Listening on "],
         )
-        self.assertEqual(POEM, fetch(port))
+        self.assertEqual(fetch(port), POEM)
         server.stop()
 
 
@@ -138,19 +138,19 @@ class SystemdTests(SynchronousTestCase):
         for, and waits.
         """
         self.machine.systemctl("start fastpoetry")
-        self.assertEqual(POEM, self.fetch())
+        self.assertEqual(self.fetch(), POEM)
         self.machine.write("poem.txt", LONG)
         self.machine.systemctl("reload fastpoetry")
         self.machine.waitForJournal("Reloaded fastpoetry.service")
         self.machine.waitForJournal("loaded a poem from: ", 2)
         reader = self.machine.connect("127.0.0.1", PORT)
-        self.assertEqual(LONG[:1], reader.recv(1))
+        self.assertEqual(reader.recv(1), LONG[:1])
         self.machine.systemctl("stop --no-block fastpoetry")
         self.machine.waitFor("fastpoetry", "StatusText", "1 reader in flight")
-        self.assertEqual("deactivating", self.machine.show("fastpoetry", "ActiveState"))
-        self.assertEqual(LONG[1:], readAll(reader))
+        self.assertEqual(self.machine.show("fastpoetry", "ActiveState"), "deactivating")
+        self.assertEqual(readAll(reader), LONG[1:])
         self.machine.waitFor("fastpoetry", "ActiveState", "inactive")
-        self.assertEqual("success", self.machine.show("fastpoetry", "Result"))
+        self.assertEqual(self.machine.show("fastpoetry", "Result"), "success")
 
     def test_journal(self) -> None:
         """
@@ -169,7 +169,7 @@ class SystemdTests(SynchronousTestCase):
         """
         self.machine.remove("poem.txt")
         status, output = self.machine.run("systemctl start fastpoetry")
-        self.assertEqual(1, status, output)
+        self.assertEqual(status, 1, output)
         self.assertIn("cannot read the poem", self.machine.journal(""))
 
     def test_watchdog(self) -> None:
@@ -181,7 +181,7 @@ class SystemdTests(SynchronousTestCase):
         self.machine.mainProcess("fastpoetry").signal(signal.SIGSTOP)
         self.machine.waitForJournal("Watchdog timeout")
         self.machine.waitForJournal("Started fastpoetry.service", 2)
-        self.assertEqual(POEM, self.fetch())
+        self.assertEqual(self.fetch(), POEM)
 
     def test_tls(self) -> None:
         """
@@ -203,7 +203,7 @@ class SystemdTests(SynchronousTestCase):
             reader = context.wrap_socket(
                 self.machine.connect("127.0.0.1", PORT), server_hostname="localhost"
             )
-            self.assertEqual(POEM, readAll(reader))
+            self.assertEqual(readAll(reader), POEM)
             self.machine.systemctl("reload fastpoetry")
 
     def test_socket(self) -> None:
@@ -214,11 +214,11 @@ class SystemdTests(SynchronousTestCase):
         conf = (DEPLOY / "fastpoetry-socket.conf").read_text()
         self.machine.drop("fastpoetry.service", conf)
         self.machine.systemctl("start fastpoetry.socket")
-        self.assertEqual("inactive", self.machine.show("fastpoetry", "ActiveState"))
-        self.assertEqual(POEM, self.fetch(QUOTD))
+        self.assertEqual(self.machine.show("fastpoetry", "ActiveState"), "inactive")
+        self.assertEqual(self.fetch(QUOTD), POEM)
         self.machine.systemctl("restart --no-block fastpoetry")
         for _ in range(20):
-            self.assertEqual(POEM, self.fetch(QUOTD))
+            self.assertEqual(self.fetch(QUOTD), POEM)
         self.machine.waitForJournal("Started fastpoetry.service", 2)
 
     def test_template(self) -> None:
@@ -227,7 +227,7 @@ class SystemdTests(SynchronousTestCase):
         """
         self.machine.systemctl("start fastpoetry@1 fastpoetry@2")
         for _ in range(100):
-            self.assertEqual(POEM, self.fetch())
+            self.assertEqual(self.fetch(), POEM)
         for number in "12":
             self.assertIn(
                 "sending 2817 bytes", self.machine.journal("", f"fastpoetry@{number}")
@@ -249,5 +249,5 @@ class SystemdTests(SynchronousTestCase):
             journal = self.machine.journal("", unit)
             found = re.findall("(?m)^(.*): (possible|forbidden)$", journal)
             self.assertEqual(
-                [(name, outcome) for name in ATTEMPTS], found, (unit, journal)
+                found, [(name, outcome) for name in ATTEMPTS], (unit, journal)
             )

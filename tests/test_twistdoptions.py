@@ -57,7 +57,7 @@ class ServerOptionsTests(SynchronousTestCase):
         try:
             checkServerOptions(options)
         finally:
-            self.assertEqual(before, os.listdir(self.path))
+            self.assertEqual(os.listdir(self.path), before)
 
     def assertRefused(self, sentence: str, *arguments: str) -> None:
         """
@@ -65,7 +65,7 @@ class ServerOptionsTests(SynchronousTestCase):
         """
         with self.assertRaises(usage.UsageError) as caught:
             self.check(*arguments)
-        self.assertEqual(sentence, str(caught.exception))
+        self.assertEqual(str(caught.exception), sentence)
 
     def test_good(self) -> None:
         """
@@ -111,13 +111,13 @@ class ServerOptionsTests(SynchronousTestCase):
         self.patch(pwd, "getpwuid", lambda uid: entry)
         self.check("--uid", str(other))
         self.assertEqual(
+            calls,
             [
                 ("setresgid", 7),
                 ("setresgid", os.getresgid()[2]),
                 ("setresuid", other),
                 ("setresuid", os.getresuid()[2]),
             ],
-            calls,
         )
 
     def test_log(self) -> None:
@@ -148,7 +148,7 @@ class ServerOptionsTests(SynchronousTestCase):
         checkServerOptions(options)
         options["debug"] = False
         error = self.assertRaises(usage.UsageError, checkServerOptions, options)
-        self.assertEqual("Is a directory: --logfile twistd.log", str(error))
+        self.assertEqual(str(error), "Is a directory: --logfile twistd.log")
 
     def test_directories(self) -> None:
         """
@@ -270,7 +270,7 @@ class ServerOptionsTests(SynchronousTestCase):
         options = ServerOptions()
         options.parseOptions(["--chroot", str(self.path), "--pidfile=", "--syslog"])
         error = self.assertRaises(usage.UsageError, checkServerOptions, options)
-        self.assertEqual(sentence, str(error))
+        self.assertEqual(str(error), sentence)
         (self.path / "dev").mkdir()
         (self.path / "dev" / "null").touch()
         checkServerOptions(options)
@@ -287,6 +287,6 @@ class ServerOptionsTests(SynchronousTestCase):
                     ["--rundir", "/nosuch", *command.split(), "--port", "0"]
                 )
             self.assertEqual(
-                f"{name}: No such file or directory: --rundir /nosuch",
                 caught.exception.code,
+                f"{name}: No such file or directory: --rundir /nosuch",
             )

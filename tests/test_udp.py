@@ -64,7 +64,7 @@ class UDPOptionsTests(SynchronousTestCase):
         """
         By default there are none.
         """
-        self.assertEqual([], self.make())
+        self.assertEqual(self.make(), [])
 
     def test_addresses(self) -> None:
         """
@@ -73,13 +73,13 @@ class UDPOptionsTests(SynchronousTestCase):
         one, two, three = self.make(
             *["--udp", "17", "--udp", "127.0.0.2:0", "--udp", "[::1]:18"]
         )
-        self.assertEqual((17, one.args[1], "localhost"), one.args)
-        self.assertEqual((0, two.args[1], "127.0.0.2"), two.args)
-        self.assertEqual((18, three.args[1], "::1"), three.args)
+        self.assertEqual(one.args, (17, one.args[1], "localhost"))
+        self.assertEqual(two.args, (0, two.args[1], "127.0.0.2"))
+        self.assertEqual(three.args, (18, three.args[1], "::1"))
         self.assertEqual(
-            [ip_network(net) for net in LOOPBACK], one.args[1].limits.trusted
+            one.args[1].limits.trusted, [ip_network(net) for net in LOOPBACK]
         )
-        self.assertEqual(__file__, one.args[1].source.path)
+        self.assertEqual(one.args[1].source.path, __file__)
         self.assertIsNot(one.args[1], two.args[1])
 
     def test_severalPoems(self) -> None:
@@ -91,16 +91,16 @@ class UDPOptionsTests(SynchronousTestCase):
             *["--udp", "17", "--udp", "18"],
         )
         for server, number, path in [(one, 17, __file__), (two, 18, "/etc/passwd")]:
-            self.assertEqual(number, server.args[0])
-            self.assertEqual(path, server.args[1].source.path)
+            self.assertEqual(server.args[0], number)
+            self.assertEqual(server.args[1].source.path, path)
 
     def test_severalPoemsWithout(self) -> None:
         """
         Several poems need no address.
         """
         self.assertEqual(
-            [],
             self.make("--poem", "/etc/passwd", "--port", "1", "--port", "2"),
+            [],
         )
 
     def test_trust(self) -> None:
@@ -111,8 +111,8 @@ class UDPOptionsTests(SynchronousTestCase):
             *["--udp", "17", "--udp-trust", "192.0.2.0/24", "--udp-trust", "::1"]
         )
         self.assertEqual(
-            [ip_network("192.0.2.0/24"), ip_network("::1")],
             server.args[1].limits.trusted,
+            [ip_network("192.0.2.0/24"), ip_network("::1")],
         )
 
     def test_access(self) -> None:
