@@ -15,7 +15,6 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
-from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,14 +48,6 @@ def connectTo(port: Any, count: int) -> list[socket.socket]:
     while queueInfo(port, QUEUED) < queued + count:
         os.sched_yield()  # the last word of a handshake is on its way
     return readers
-
-
-def openDescriptors() -> int:
-    """
-    @return: how many descriptors this process has open.
-    """
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
 
 
 class ListeningSocket:
@@ -143,8 +134,9 @@ class Base(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Nobody listens yet.
+        Nobody listens yet, and no descriptor of another test is left to be closed.
         """
+        gc.collect()
         self.reactor = Reactor()
         self.acceptors: set[Acceptor] = set()
 
@@ -258,11 +250,3 @@ class Base(SynchronousTestCase):
         """
         for reader in readers:
             self.assertEqual(reader.recv(5), b"poem")
-
-    def linesOf(self, function: Any) -> list[str | None]:
-        """
-        @return: the lines in the log that a call makes.
-        """
-        with capturedLogs() as events:
-            function()
-        return [formatEvent(event) for event in events]

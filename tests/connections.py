@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
@@ -19,9 +18,7 @@ from zope.interface import implementer
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.transport import Transport
 from tests.support import Reactor
-from tests.wire import PretendedEpoll, PretendedSocket
-
-PEER = IPv4Address("TCP", "192.0.2.1", 4321)
+from tests.wire import PEER, PretendedEpoll, PretendedSocket
 
 
 class Listener(Protocol):

@@ -1,6 +1,6 @@
 """
-What the tests of real C{twistd} processes share: their arguments, and poems of which
-the kernel takes all at once, or not.
+What the tests of real C{twistd} processes share: their arguments, a poem of
+which the kernel takes all at once, and whom they can run as.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 from unittest import skipIf
 
+from sandbox import ROOT
+
 PLUGIN = "fastpoetry --port 0 --poem poem.txt"
 TAC = "-y fastpoetry.tac"
 
-# More than the kernels of both sides hold for a reader that reads nothing.
-LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
-
 # A poem of so many bytes the kernel takes at once, for whatever reader.
 SMALL = 16 * 1024
+
+# What is another poem than that of the other servers.
+OTHER = (ROOT / "poetry" / "science.txt").read_bytes()
 
 NOBODY = 65534
 AS_NOBODY = "--uid nobody --gid nogroup"

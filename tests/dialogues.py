@@ -21,7 +21,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-BIG = bytes(range(256)) * 4096  # 1 MB
+from tests.support import BIG
+
 PIECE = 10_007
 
 

@@ -40,7 +40,7 @@ from tests.faults import (
     FaultyListener,
     FaultySocket,
 )
-from tests.support import Reactor, StaticSource
+from tests.support import LONG, Reactor, StaticSource, openDescriptors
 
 # That of the next reader, which waits for it, too.
 NEXT = 300_000
@@ -125,7 +125,7 @@ def descriptors() -> int:
     @return: how many descriptors this process has open.  There may be fewer than
         before, when garbage of other tests had some.
     """
-    return len(os.listdir("/proc/self/fd"))
+    return len(openDescriptors())
 
 
 class Ports:
@@ -246,11 +246,14 @@ class FaultTests(SynchronousTestCase):
     @cvar kinds: of the sockets.
 
     @cvar triesAll: whether all cells are tried, and not some for each error.
+
+    @cvar verses: what every poem is the beginning of.
     """
 
     kinds: tuple[str, ...]
     portsClass = Ports
     triesAll = True
+    verses = LONG
 
     def setUp(self) -> None:
         """
@@ -265,7 +268,6 @@ class FaultTests(SynchronousTestCase):
             self.ports.serve(reader)
             self.ports.close()
             self.assertEqual(bytes(reader.got), b"poem")
-        self.verses = b"".join(b"verse %d\n" % number for number in range(500_000))
 
     def judge(self, cell: Cell, reader: Reader) -> Iterator[str]:
         """

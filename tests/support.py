@@ -17,6 +17,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,6 +27,15 @@ from fastpoetry.interfaces import IAbortable, IPoetrySource, IReloadable
 
 # Sets the size of a pipe; the module fcntl has it from Python 3.10 on.
 F_SETPIPE_SZ = 1031
+
+DAY = 24 * 60 * 60
+
+# A poem with bytes that no text has, and one of 1 MiB with all bytes.
+POEM = b"one\r\ntwo\0\xff\n" * 10
+BIG = bytes(range(256)) * 4096
+
+# More than the kernels of both sides hold for a reader that takes nothing.
+LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
 
 
 @implementer(IPoetrySource)
@@ -87,6 +97,26 @@ def assertRefused(
             parse(*arguments)
         case.assertIn(sentence, str(caught.exception), name)
         case.assertNotIn("\n", str(caught.exception), name)
+
+
+def linesOf(call: Callable[..., object], *arguments: object) -> list[str]:
+    """
+    Call something.
+
+    @return: the lines in the log that it makes.
+    """
+    with capturedLogs() as events:
+        call(*arguments)
+    return [formatEvent(event) for event in events]
+
+
+def openDescriptors() -> set[int]:
+    """
+    @return: the descriptors of this process, but for the one that they are listed
+        with.
+    """
+    listed = os.listdir("/proc/self/fd")
+    return {int(one) for one in listed if os.path.lexists(f"/proc/self/fd/{one}")}
 
 
 def keepProcess(addCleanup: Callable[..., Any]) -> None:

@@ -18,7 +18,7 @@ from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE
 from tests.acceptors import LONGEST_QUEUE, Base, ScopedSocket, queueInfo
-from tests.support import noSpace
+from tests.support import linesOf, noSpace
 
 
 class AcceptorTests(Base):
@@ -194,7 +194,7 @@ class AddressTests(Base):
         acceptor = self.listenUNIX(5)
         reader = self.connectUNIX()
         self.acceptFails(acceptor, [errno.EMFILE])
-        lines = self.linesOf(acceptor.doRead)
+        lines = linesOf(acceptor.doRead)
         self.assertEqual(lines, ["cannot accept: Too many open files"])
         self.assertFalse(self.isReading(acceptor))
         self.reactor.advance(PAUSE)

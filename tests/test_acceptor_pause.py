@@ -15,8 +15,8 @@ from twisted.logger import capturedLogs, formatEvent
 from fastpoetry.connection.kernel import LOST
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import PAUSE, Acceptor
-from tests.acceptors import Base, FailingReciter, openDescriptors
-from tests.support import noSpace
+from tests.acceptors import Base, FailingReciter
+from tests.support import linesOf, noSpace, openDescriptors
 
 
 class PauseTests(Base):
@@ -65,7 +65,7 @@ class PauseTests(Base):
             acceptor = self.listen(10)
             (reader,) = self.connect(1)
             self.acceptFails(acceptor, [error])
-            lines = self.linesOf(acceptor.doRead)
+            lines = linesOf(acceptor.doRead)
             self.assertEqual(lines, [f"cannot accept: {os.strerror(error)}"])
             self.checkPause(acceptor, reader)
 
@@ -130,8 +130,8 @@ class PauseTests(Base):
         self.assertServed(one)
         patch = self.patch(self.reactor, "addReader", noSpace)
         line = "cannot accept: No space left on device"
-        self.assertEqual(self.linesOf(lambda: self.leave(acceptor)), [line])
-        self.assertEqual(self.linesOf(lambda: self.reactor.advance(PAUSE)), [line])
+        self.assertEqual(linesOf(lambda: self.leave(acceptor)), [line])
+        self.assertEqual(linesOf(lambda: self.reactor.advance(PAUSE)), [line])
         patch.restore()
         self.checkPause(acceptor, two)
 
@@ -141,7 +141,7 @@ class PauseTests(Base):
         """
         acceptor = Acceptor(self.makePort(), 5, self.reactor, self.acceptors)
         patch = self.patch(self.reactor, "addReader", noSpace)
-        lines = self.linesOf(lambda: self.start(acceptor))
+        lines = linesOf(lambda: self.start(acceptor))
         patch.restore()
         self.assertEqual(lines, ["cannot accept: No space left on device"])
         (reader,) = self.connect(1)
@@ -156,7 +156,7 @@ class PauseTests(Base):
         one, two = self.connect(2)
         patch = self.patch(acceptorModule, "SocketType", noSpace)
         before = openDescriptors()
-        lines = self.linesOf(acceptor.doRead)
+        lines = linesOf(acceptor.doRead)
         self.assertEqual(openDescriptors(), before)
         patch.restore()
         self.assertEqual(lines, ["cannot accept: No space left on device"])
@@ -177,7 +177,7 @@ class LostTests(Base):
         acceptor = self.listen(50)
         readers = self.connect(2)
         self.acceptFails(acceptor, sorted(LOST))
-        self.assertEqual(self.linesOf(acceptor.doRead), [])
+        self.assertEqual(linesOf(acceptor.doRead), [])
         self.assertTrue(self.isReading(acceptor))
         self.assertServed(*readers)
 
@@ -193,11 +193,11 @@ class LostTests(Base):
         self.acceptFails(acceptor, [errno.EPERM] * 10)
         line = "cannot accept: Operation not permitted"
         for _ in range(2):
-            self.assertEqual(self.linesOf(acceptor.doRead), [line])
+            self.assertEqual(linesOf(acceptor.doRead), [line])
             self.assertFalse(self.isReading(acceptor))
             self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
             self.reactor.advance(PAUSE)
-        self.assertEqual(self.linesOf(acceptor.doRead), [])
+        self.assertEqual(linesOf(acceptor.doRead), [])
         self.assertServed(reader)
 
     def test_butOne(self) -> None:
@@ -208,7 +208,7 @@ class LostTests(Base):
         acceptor = self.listen(50)
         one, two = self.connect(2)
         self.acceptFails(acceptor, [errno.ECONNABORTED] * 2)
-        self.assertEqual(self.linesOf(acceptor.doRead), [])
+        self.assertEqual(linesOf(acceptor.doRead), [])
         self.assertTrue(self.isReading(acceptor))
         self.assertServed(one)
         acceptor.doRead()
@@ -221,7 +221,7 @@ class LostTests(Base):
         acceptor = self.listen(50)
         self.connect(1)
         self.acceptFails(acceptor, [errno.EPERM] * 10**6)
-        lines = self.linesOf(acceptor.stop)
+        lines = linesOf(acceptor.stop)
         self.assertEqual(lines, ["cannot accept: Operation not permitted"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -257,7 +257,7 @@ class LostTests(Base):
         """
         acceptor = self.listen(10, [None])
         one, two = self.connect(2)
-        self.assertEqual(self.linesOf(acceptor.doRead), [])
+        self.assertEqual(linesOf(acceptor.doRead), [])
         self.assertReset(one)
         self.assertServed(two)
         self.assertEqual(len(acceptor.connections), 1)

@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from fastpoetry.connection.factory import SLOW_TICK, TICK
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.protocol import PoetryFactory
-from tests.acceptors import Base, Reciter, openDescriptors
-from tests.support import StaticSource
+from tests.acceptors import Base, Reciter
+from tests.support import StaticSource, openDescriptors
 
 
 class StopTests(Base):

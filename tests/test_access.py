@@ -7,12 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.listening import nets
 from fastpoetry.listening.access import MAX_LINES, REPORT, Access, addressOf
-from tests.support import Reactor
+from tests.support import Reactor, linesOf
 
 
 class Visitor:
@@ -62,14 +61,6 @@ class AccessTests(SynchronousTestCase):
         @return: which of these are let in.
         """
         return [access.admit(Visitor(host)) for host in hosts]
-
-    def linesOf(self, call: Any, *arguments: Any) -> list[str | None]:
-        """
-        @return: the lines in the log that a call makes.
-        """
-        with capturedLogs() as events:
-            call(*arguments)
-        return [formatEvent(event) for event in events]
 
     def test_addresses(self) -> None:
         """
@@ -230,16 +221,16 @@ class AccessTests(SynchronousTestCase):
         for each network; and then nothing any more.
         """
         access = self.makeAccess(deny=["192.0.0.0/16"])
-        lines = self.linesOf(self.admitted, access, *["192.0.2.1"] * 3, "192.0.3.1")
+        lines = linesOf(self.admitted, access, *["192.0.2.1"] * 3, "192.0.3.1")
         self.assertEqual(lines, ["refused 1 readers of 192.0.2.0/24"])
-        self.assertEqual(self.linesOf(self.reactor.advance, REPORT - 1), [])
+        self.assertEqual(linesOf(self.reactor.advance, REPORT - 1), [])
         self.assertEqual(
-            self.linesOf(self.reactor.advance, 1),
+            linesOf(self.reactor.advance, 1),
             ["refused 2 readers of 192.0.2.0/24", "refused 1 readers of 192.0.3.0/24"],
         )
-        self.assertEqual(self.linesOf(self.reactor.advance, REPORT), [])
+        self.assertEqual(linesOf(self.reactor.advance, REPORT), [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        lines = self.linesOf(self.admitted, access, "192.0.3.1")
+        lines = linesOf(self.admitted, access, "192.0.3.1")
         self.assertEqual(lines, ["refused 1 readers of 192.0.3.0/24"])
         self.assertEqual(access.refused, 5)
 
@@ -254,7 +245,7 @@ class AccessTests(SynchronousTestCase):
         self.admitted(access, *[f"10.0.{number}.1" for number in range(100)])
         self.admitted(access, "192.0.2.1")
         self.assertEqual(len(access._unreported), MAX_LINES + 11)
-        lines = self.linesOf(self.reactor.advance, REPORT)
+        lines = linesOf(self.reactor.advance, REPORT)
         self.assertEqual(len(lines), MAX_LINES + 1)
         self.assertIn("refused 6 readers of 192.0.2.0/24", lines)
         self.assertEqual(lines[0], "refused 71 readers of other networks")
@@ -267,8 +258,8 @@ class AccessTests(SynchronousTestCase):
         say then.
         """
         access = self.makeAccess(deny=["::/0"])
-        self.assertEqual(self.linesOf(access.flush), [])
+        self.assertEqual(linesOf(access.flush), [])
         self.admitted(access, "::1", "::1")
-        self.assertEqual(self.linesOf(access.flush), ["refused 1 readers of ::/56"])
+        self.assertEqual(linesOf(access.flush), ["refused 1 readers of ::/56"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(self.linesOf(access.flush), [])
+        self.assertEqual(linesOf(access.flush), [])

@@ -18,8 +18,8 @@ from fastpoetry import files
 from fastpoetry.anthology import Anthology, Choice, Daily, inOrder, readPoems
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
-from tests.support import Reactor
-from tests.test_anthology_choice import DAY, WallClock
+from tests.support import DAY, Reactor
+from tests.test_anthology_choice import WallClock
 from tests.threads import PlayedThreads, noThread
 
 # What a file has, and the poems that are made of it.

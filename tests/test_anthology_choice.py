@@ -14,8 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import anthology
 from fastpoetry.anthology import Daily, each, inOrder
-
-DAY = 86400
+from tests.support import DAY
 
 # How many poems there are, named a, b and so on, and with which seed; which of them is
 # that of the first days of 1970.

@@ -14,9 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.anthology import readPoems
 from sandbox import Sandbox, Server, fetch
 from tests.refusals import RefusalTestCase
+from tests.support import DAY
 from tests.wallclock import WallClock
-
-DAY = 86400
 
 # Poems, none of which is the one before in the order of bytes.
 NAMES = (b"two", b"one", b"four", b"three", b"six", b"five", b"nine", b"eight")

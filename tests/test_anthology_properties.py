@@ -14,8 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.anthology import Daily, readPoems
 from tests.play import tries
-
-DAY = 86400
+from tests.support import DAY
 
 SEEDS = st.text(st.characters(exclude_characters="\0"), max_size=3).filter(
     lambda seed: seed.isprintable()

@@ -13,8 +13,9 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from fastpoetry.connection.transport import Transport
-from tests.connections import PEER, HalfListener, Listener, PretendedTests
+from tests.connections import HalfListener, Listener, PretendedTests
 from tests.support import noSpace
+from tests.wire import PEER
 
 _IN, _OUT, _HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 

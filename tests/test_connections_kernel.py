@@ -20,8 +20,9 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport
 from sandbox import DEADLINE
-from tests.connections import PEER, HalfListener, Listener
-from tests.support import Reactor, noSpace
+from tests.connections import HalfListener, Listener
+from tests.support import Reactor, noSpace, openDescriptors
+from tests.wire import PEER
 
 
 class KernelTests(SynchronousTestCase):
@@ -177,10 +178,10 @@ class KernelTests(SynchronousTestCase):
         The C{epoll} is given back to the kernel.
         """
         gc.collect()  # garbage of other tests may have descriptors
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(openDescriptors())
         one = Connections(self.reactor)
-        self.assertEqual(len(os.listdir("/proc/self/fd")), before + 1)
+        self.assertEqual(len(openDescriptors()), before + 1)
         self.assertEqual(one.fileno(), one._epoll.fileno())
         one.close()
-        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(len(openDescriptors()), before)
         self.assertEqual(self.reactor.getReaders(), [self.connections])

@@ -19,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
 from sandbox import POEM, ROOT, Sandbox, Server, connect, fetch, quoted, readAll
-from tests.daemons import AS_NOBODY, LONG, NOBODY, PLUGIN, SMALL, TAC, needsRoot
+from tests.daemons import AS_NOBODY, NOBODY, PLUGIN, SMALL, TAC, needsRoot
+from tests.support import LONG
 
 # Poems that something on the way might take for text, and change.
 AWKWARD = {

@@ -20,9 +20,7 @@ from fastpoetry.doors.datagram import (
     resolve,
 )
 from fastpoetry.error import ListenError
-from tests.support import Reactor, StaticSource
-
-POEM = b"one\ntwo\nthree\n"
+from tests.support import POEM, Reactor, StaticSource
 
 # What is no address of one machine alone.
 REFUSED = {

@@ -4,16 +4,13 @@ Tests of L{fastpoetry.doors.datagram}: where the poem comes from, and what the l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.doors import datagram
-from tests.support import StaticSource
+from tests.support import StaticSource, linesOf
 from tests.test_datagram import HOME, POEM, WORLD, start
 
 
@@ -130,20 +127,12 @@ class LogTests(SynchronousTestCase):
         self.clock = Clock()
         self.protocol, self.port = start(POEM, self.clock)
 
-    def lines(self, call: Callable[..., object], *arguments: Any) -> list[str | None]:
-        """
-        @return: what the log says of a call.
-        """
-        with capturedLogs() as events:
-            call(*arguments)
-        return [formatEvent(event) for event in events]
-
     def test_idle(self) -> None:
         """
         When nobody asks, there is no timer, and no line when it stops.
         """
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.lines(self.protocol.doStop), [])
+        self.assertEqual(linesOf(self.protocol.doStop), [])
 
     def test_minute(self) -> None:
         """
@@ -154,13 +143,13 @@ class LogTests(SynchronousTestCase):
         self.protocol.datagramReceived(b"", HOME)
         self.protocol.datagramReceived(b"", WORLD)
         self.assertEqual(
-            self.lines(self.clock.advance, datagram.REPORT),
+            linesOf(self.clock.advance, datagram.REPORT),
             ["datagrams on 127.0.0.1:17: 2 answered, 1 no room"],
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.protocol.datagramReceived(b"", HOME)
         self.assertEqual(
-            self.lines(self.protocol.doStop), ["datagrams on 127.0.0.1:17: 1 answered"]
+            linesOf(self.protocol.doStop), ["datagrams on 127.0.0.1:17: 1 answered"]
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.protocol.counts, {"answered": 3, "no room": 1})

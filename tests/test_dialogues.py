@@ -29,18 +29,8 @@ from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from sandbox import DEADLINE
 from tests.certificates import makeCertificate
-from tests.dialogues import (
-    BIG,
-    Client,
-    Echo,
-    Lines,
-    Netstrings,
-    Page,
-    Published,
-    Reverser,
-)
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
+from tests.dialogues import Client, Echo, Lines, Netstrings, Page, Published, Reverser
+from tests.support import BIG, POEM
 
 # close_notify was sent and received.
 BOTH = SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.endpoints import tls
+from fastpoetry.endpoints.certificate import Certificate
 from fastpoetry.error import ListenError
 from fastpoetry.listening.endpoint import parseEndpoint
 from fastpoetry.text import explain
@@ -271,7 +272,7 @@ class ListenTests(SynchronousTestCase):
         """
         The same holds for a port of TLS.
         """
-        certificate = object.__new__(tls.Certificate)
+        certificate = object.__new__(Certificate)
         self.patch(tls, "Certificate", lambda *_: certificate)
         for reusePort in (False, True):
             reactor = self.listen("ssl:0:interface=127.0.0.1", reusePort)

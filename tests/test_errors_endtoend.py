@@ -10,9 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import DEADLINE, POEM, Sandbox, connect, fetch, findCommand, readAll
-
-# More than the kernels of both sides hold for a reader that reads nothing.
-LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
+from tests.support import LONG
 
 PLUGIN = "fastpoetry --port 0 --poem poem.txt --endpoint unix:socket"
 

@@ -5,7 +5,6 @@ Tests of L{fastpoetry.connection.kernel}, on real sockets.
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import struct
 import time
@@ -16,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.connection import kernel
 from fastpoetry.connection.kernel import Progress, progress, setReset
 from sandbox import DEADLINE
+from tests.support import openDescriptors
 from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 
@@ -318,10 +318,10 @@ class TCPTests(KernelTests):
         """
         _, server = self.connect()
         gc.collect()  # garbage of other tests may have descriptors
-        before = sorted(os.listdir("/proc/self/fd"))
+        before = openDescriptors()
         progress(server)
         isClosed(server)
-        self.assertEqual(sorted(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(openDescriptors(), before)
 
 
 class UNIXTests(KernelTests):

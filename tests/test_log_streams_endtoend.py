@@ -17,11 +17,9 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import DEADLINE, POEM, Process, Sandbox, Server, fetch, findCommand, quoted
+from tests.daemons import PLUGIN, TAC
 from tests.refusals import RefusalTestCase
 from tests.support import F_SETPIPE_SZ
-
-PLUGIN = "fastpoetry --port 0 --poem poem.txt"
-TAC = "-y fastpoetry.tac"
 
 # Which is parsed, so there is a reactor, before there is a service.
 ENDPOINT = "fastpoetry --endpoint tcp:0:interface=localhost --poem poem.txt"

@@ -27,12 +27,9 @@ from sandbox import (
     quoted,
     readAll,
 )
+from tests.daemons import OTHER
 from tests.refusals import RefusalTestCase
-
-OTHER = (ROOT / "poetry" / "science.txt").read_bytes()
-
-# More than the kernels of both sides hold for a reader that reads nothing.
-LONG = b"".join(b"verse %d\n" % number for number in range(500_000))
+from tests.support import LONG
 
 # Each mistake on the command line with the sentence that answers it, as in
 # L{tests.test_refusals_endtoend}.

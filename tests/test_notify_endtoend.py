@@ -21,9 +21,7 @@ from sandbox import (
     quoted,
     readAll,
 )
-
-# More than the kernel holds for a reader that takes nothing.
-LONG = POEM * 10_000
+from tests.support import LONG
 
 
 class NotifyTests(SynchronousTestCase):

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-ROOT = Path(__file__).resolve().parent.parent
+from sandbox import ROOT
+
 PLUGIN = "twisted/plugins/fastpoetry_plugin.py"
 COPIED_PLUGIN = "twisted/plugins/copied_plugin.py"
 MODULES = sorted(

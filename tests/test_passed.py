@@ -20,7 +20,7 @@ from fastpoetry.endpoints.passed import namesOfPassed
 from fastpoetry.endpoints.unixsocket import UNIXPort, UNIXTransport
 from fastpoetry.error import ListenError
 from fastpoetry.listening.endpoint import parseEndpoint
-from tests.support import ListeningReactor, socketPath
+from tests.support import ListeningReactor, openDescriptors, socketPath
 
 # LISTEN_FDS and LISTEN_FDNAMES, and the names that they stand for.
 NAMED = [
@@ -40,14 +40,6 @@ NO_NUMBERS = ["", "some", "-1", "+1", " 1", "1 ", "1.0", "\xb2", "9" * 11, "9" *
 
 # A description with the name and the number of a socket that was not passed.
 NOT_PASSED = ["name=other", "name=", "index=1", "index=-1", "index=", "index=\xb2"]
-
-
-def descriptors() -> set[int]:
-    """
-    @return: those of this process, but for the one that they are listed with.
-    """
-    listed = os.listdir("/proc/self/fd")
-    return {int(one) for one in listed if os.path.lexists(f"/proc/self/fd/{one}")}
 
 
 class NamesTests(SynchronousTestCase):
@@ -124,7 +116,7 @@ class PassedTests(SynchronousTestCase):
         """
         Pass something, each time with another name, to this process.
         """
-        first = max(99, *descriptors()) + 1  # none that is the next to be given
+        first = max(99, *openDescriptors()) + 1  # none that is the next to be given
         for number in range(first, first + len(names)):
             os.dup2(given.fileno(), number, inheritable=False)
             self.addCleanup(self.close, number)
@@ -259,15 +251,15 @@ class PassedTests(SynchronousTestCase):
         for listener in (self.listenOnIP(), self.listenOnUNIX()):
             passed.TAKEN.clear()
             self.passOn("a", "b", given=listener)
-            before = descriptors()
+            before = openDescriptors()
             port = self.listen("index=0")
-            after = descriptors()
+            after = openDescriptors()
             self.assertEqual(before - after, {passed.FIRST})
             self.assertEqual(after - before, {port.fileno()})
             self.assertFalse(os.get_inheritable(port.fileno()))
             port.stopListening()
             self.reactor.advance(0)
-            self.assertEqual(descriptors(), before - {passed.FIRST})
+            self.assertEqual(openDescriptors(), before - {passed.FIRST})
 
     def test_twice(self) -> None:
         """
@@ -312,9 +304,9 @@ class PassedTests(SynchronousTestCase):
         """
         with open("/dev/null", "rb") as file:
             self.passOn("poem", given=file)
-            before = descriptors()
+            before = openDescriptors()
             self.assertRefused("index=0", "No such socket was passed")
-            self.assertEqual(descriptors(), before)
+            self.assertEqual(openDescriptors(), before)
 
     def test_whichIsMissing(self) -> None:
         """

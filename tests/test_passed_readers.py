@@ -19,10 +19,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.faults import READS
 from tests.faultyports import MOST_TURNS, Reader
-from tests.support import ListeningReactor, StaticSource, socketPath
-
-# More than the kernels of both sides hold.
-POEM = b"".join(b"verse %d\n" % number for number in range(400_000))
+from tests.support import LONG, ListeningReactor, StaticSource, socketPath
 
 # Of the descriptors that are passed: each another, and none that is the next.
 NUMBERS = itertools.count(200)
@@ -61,7 +58,7 @@ class PassedReadersTests(SynchronousTestCase):
         os.dup2(listener.fileno(), passed.FIRST)
         listener.close()
         self.reactor: Any = ListeningReactor()
-        factory = PoetryFactory(StaticSource(POEM), 60.0, self.reactor)
+        factory = PoetryFactory(StaticSource(LONG), 60.0, self.reactor)
         factory.noisy = False
         server = PoetryServer(
             f"systemd:{domain}:name=poem", factory, 1, reactor=self.reactor
@@ -71,7 +68,7 @@ class PassedReadersTests(SynchronousTestCase):
         self.runUntil(lambda: first.end, first, second)
         self.assertEqual(second.got, b"")  # though it read all the while
         self.runUntil(lambda: second.got, second)
-        self.assertLess(len(second.got), len(POEM))
+        self.assertLess(len(second.got), len(LONG))
         stopped = server.stopService()
         self.reactor.advance(0)
         self.assertRaises(ConnectionRefusedError, Reader, address, READS)
@@ -80,7 +77,7 @@ class PassedReadersTests(SynchronousTestCase):
         self.runUntil(lambda: stopped.called)
         self.successResultOf(stopped)
         for reader in (first, second):
-            self.assertEqual((len(reader.got), reader.end), (len(POEM), "clean"))
+            self.assertEqual((len(reader.got), reader.end), (len(LONG), "clean"))
             self.assertEqual(reader.hasProof, domain == "UNIX")
         self.assertEqual(self.reactor.getReaders(), [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])

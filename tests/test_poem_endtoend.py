@@ -12,7 +12,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import Sandbox, Server, connect, fetch, readAll
-from tests.daemons import LONG, PLUGIN, SMALL, TAC
+from tests.daemons import PLUGIN, SMALL, TAC
+from tests.support import LONG
 
 CLIENTS = [
     "nc.openbsd 127.0.0.1 {port}",

@@ -19,11 +19,8 @@ from fastpoetry.connection.delivery import CHECKS_PER_TIMEOUT, FIN_TIMEOUT
 from fastpoetry.connection.factory import SLOW_TICK, TICK
 from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource
+from tests.support import BIG, POEM, Reactor, StaticSource
 from tests.wire import Wire
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 4096
 
 
 class ProtocolTests(SynchronousTestCase):

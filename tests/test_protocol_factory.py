@@ -17,11 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.protocol import PoetryFactory, PoetryProtocol
 from fastpoetry.service import PoetryService
-from tests.support import Reactor, StaticSource
+from tests.support import BIG, POEM, Reactor, StaticSource
 from tests.wire import Wire
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 4096
 
 
 class FactoryTests(SynchronousTestCase):

@@ -13,10 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.connection.factory import SLOW_TICK
 from fastpoetry.connection.readquota import READ_PAUSE, READ_QUOTA
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource
+from tests.support import BIG, Reactor, StaticSource
 from tests.wire import PretendedSocket
-
-BIG = bytes(range(256)) * 4096
 
 
 class Wrapper(StringTransport):

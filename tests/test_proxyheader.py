@@ -25,12 +25,10 @@ from fastpoetry.listening.proxyheader import TIMEOUT, HeaderFactory
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.transform import TransformFactory, TransformService
 from tests.headers import LOCAL, raw2, version1, version2
-from tests.support import Reactor, StaticSource
+from tests.support import POEM, Reactor, StaticSource, linesOf
 from tests.test_proxyheader_parser import READER, headers
 from tests.tlspeer import Client, Creator
 from tests.wire import Wire
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
 
 
 class Base(SynchronousTestCase):
@@ -93,14 +91,6 @@ class Base(SynchronousTestCase):
         self.assertGone(wire)
         self.assertEqual((wire.socket.seen, wire.socket.taken), ("reset", b""))
 
-    def linesOf(self, call: Any, *arguments: Any) -> list[str | None]:
-        """
-        @return: the lines in the log that a call makes.
-        """
-        with capturedLogs() as events:
-            call(*arguments)
-        return [formatEvent(event) for event in events]
-
 
 class HeaderTests(Base):
     """
@@ -126,7 +116,7 @@ class HeaderTests(Base):
             self.assertEqual(wire.socket.taken, b"")
             wire.say(header[-1:])
             self.assertEqual(wire.transport.getPeer().host, READER)
-            lines = self.linesOf(wire.tick)
+            lines = linesOf(wire.tick)
             self.assertEqual(
                 lines, [f"sending {len(POEM)} bytes of poetry to {READER}:4321"]
             )
@@ -174,7 +164,7 @@ class HeaderTests(Base):
                 return None
 
         wire = self.connect(Full())
-        self.assertEqual(self.linesOf(wire.say, version1(READER)), [])
+        self.assertEqual(linesOf(wire.say, version1(READER)), [])
         self.assertReset(wire)
 
     def test_untrusted(self) -> None:
@@ -187,7 +177,7 @@ class HeaderTests(Base):
             self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", host, 1)))
         outside = IPv6Address("TCP", "2001:db9::1", 1)
         self.assertIsNone(factory.buildProtocol(outside))
-        lines = self.linesOf(self.reactor.advance, REPORT)
+        lines = linesOf(self.reactor.advance, REPORT)
         self.assertIn("refused 1 readers of 2001:db9::/56", lines)
         self.assertEqual(self.access.refused, 3)
         inside = IPv6Address("TCP", "::ffff:192.0.2.3", 1)
@@ -200,7 +190,7 @@ class HeaderTests(Base):
         """
         wire = self.connect()
         self.assertEqual(
-            self.linesOf(wire.say, b"GET / HTTP/1.1\r\n"),
+            linesOf(wire.say, b"GET / HTTP/1.1\r\n"),
             ["no header from 192.0.2.1:4321: what it says is none"],
         )
         self.assertReset(wire)
@@ -215,7 +205,7 @@ class HeaderTests(Base):
         self.reactor.advance(TIMEOUT / 2)
         wire.say(b"R")
         self.assertEqual(
-            self.linesOf(self.reactor.advance, TIMEOUT / 2),
+            linesOf(self.reactor.advance, TIMEOUT / 2),
             [f"no header from 192.0.2.1:4321: it takes longer than {TIMEOUT} seconds"],
         )
         self.assertReset(wire)
@@ -246,7 +236,7 @@ class HeaderTests(Base):
                 wire = self.connect()
                 if data:
                     wire.say(data)
-                self.assertEqual(self.linesOf(leave, wire), lines)
+                self.assertEqual(linesOf(leave, wire), lines)
                 self.assertReset(wire)
 
     def test_aborted(self) -> None:
@@ -257,7 +247,7 @@ class HeaderTests(Base):
         wire.say(b"PROXY")
         wire.connections.abort()
         self.assertEqual(
-            self.linesOf(self.reactor.advance, 0),
+            linesOf(self.reactor.advance, 0),
             ["no header from 192.0.2.1:4321: aborted"],
         )
         self.assertReset(wire)
@@ -398,7 +388,7 @@ class TLSTests(Base):
         client = Client(wire)
         client.decrypt(b"")
         self.assertEqual(
-            self.linesOf(wire.say, client.flush()),
+            linesOf(wire.say, client.flush()),
             ["no header from 192.0.2.1:4321: what it says is none"],
         )
         self.assertReset(wire)
@@ -409,9 +399,7 @@ class TLSTests(Base):
         """
         wire = self.connect()
         wire.say(version1(READER))
-        self.assertEqual(
-            self.linesOf(wire.reset), [f"no TLS with {READER}:4321: it left"]
-        )
+        self.assertEqual(linesOf(wire.reset), [f"no TLS with {READER}:4321: it left"])
         self.assertGone(wire)
 
     def test_checks(self) -> None:
@@ -422,5 +410,5 @@ class TLSTests(Base):
         self.assertEqual(self.poems.counts.whole, 0)
         wire = self.connect()
         wire.say(raw2(LOCAL, 0, b""))
-        self.assertEqual(self.linesOf(wire.reset), [])
+        self.assertEqual(linesOf(wire.reset), [])
         self.assertGone(wire)

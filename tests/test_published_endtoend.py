@@ -10,6 +10,7 @@ import socket
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import POEM, ROOT, Sandbox, connect, fetch, readAll
+from tests.support import LONG
 
 # What a learner changes first.
 EDITED = f"""\
@@ -23,8 +24,6 @@ PoetryProtocol.connectionMade = connectionMade
 __file__ = {str(ROOT / "fastpoetry.tac")!r}
 exec(open("fastpoetry.tac").read())
 """
-
-LONG = b"verse\n" * 1_000_000
 
 
 class PublishedTests(SynchronousTestCase):

@@ -18,10 +18,8 @@ from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.support import ListeningReactor, StaticSource, socketPath
+from tests.support import BIG, ListeningReactor, StaticSource, socketPath
 from tests.wire import PretendedEpoll, Wire
-
-BIG = b"x" * 2**20
 
 
 def pretendedConnections(reactor: Any) -> Connections:

@@ -16,6 +16,7 @@ from fastpoetry import files
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.service import PoetryService
+from tests.support import openDescriptors
 
 POEMS = {
     "UTF-8": "perché\n".encode(),
@@ -168,6 +169,6 @@ class PoetryServiceTests(SynchronousTestCase):
         """
         A file that is refused is closed again.
         """
-        before = os.listdir("/proc/self/fd")
+        before = openDescriptors()
         self.assertRefused("/dev/zero", "Not a regular file")
-        self.assertEqual(os.listdir("/proc/self/fd"), before)
+        self.assertEqual(openDescriptors(), before)

@@ -17,11 +17,11 @@ from fastpoetry.doors import site
 from fastpoetry.doors.channel import LAST_TIMEOUT, MAX_BODY
 from fastpoetry.doors.site import Site, send
 from fastpoetry.interfaces import IHasFigures
+from tests.support import BIG
 from tests.webclient import WebTestCase, parse
 from tests.wire import Wire
 
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LONG = bytes(range(256)) * 4096  # 1 MiB
 
 
 class Body(Resource):
@@ -78,7 +78,7 @@ class SiteTestCase(WebTestCase):
         super().setUp()
         self.later = Later()
         self.root.putChild(b"short", Body(b"short"))
-        self.root.putChild(b"long", Body(LONG))
+        self.root.putChild(b"long", Body(BIG))
         self.root.putChild(b"later", self.later)
 
     def begin(self, said: bytes) -> Wire:
@@ -136,7 +136,7 @@ class ChannelTests(SiteTestCase):
         """
         A client that says no more gets its answer, be it a long one.
         """
-        for name, body in ((b"short", b"short"), (b"long", LONG)):
+        for name, body in ((b"short", b"short"), (b"long", BIG)):
             wire = self.connect(10_000)
             wire.say(GET % name)
             wire.halfClose()

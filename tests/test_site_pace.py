@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from fastpoetry.doors.channel import LAST_TIMEOUT
 from fastpoetry.doors.site import PIECE
-from tests.test_site import GET, LONG, Body, SiteTestCase
+from tests.support import BIG
+from tests.test_site import GET, Body, SiteTestCase
 from tests.wire import Wire
 
 MANY = 50
@@ -31,7 +32,7 @@ class PaceTests(SiteTestCase):
         Make another resource.
         """
         super().setUp()
-        self.root.putChild(b"piece", Body(LONG[:PIECE]))
+        self.root.putChild(b"piece", Body(BIG[:PIECE]))
 
     def test_many(self) -> None:
         """

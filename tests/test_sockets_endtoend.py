@@ -12,14 +12,13 @@ import ssl
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest import SkipTest, skipIf
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import (
     DEADLINE,
     POEM,
-    ROOT,
     SANDBOX_VARIABLE,
     Sandbox,
     Server,
@@ -30,11 +29,7 @@ from sandbox import (
     quoted,
     readAll,
 )
-
-OTHER = (ROOT / "poetry" / "science.txt").read_bytes()
-
-NOBODY = 65534
-needsRoot = skipIf(os.geteuid() != 0, "only root can start it as somebody else")
+from tests.daemons import NOBODY, OTHER, needsRoot
 
 # How often two start at once.
 ROUNDS = 5

@@ -15,10 +15,10 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import POEM, Sandbox, Server, fetch, findCommand, quoted
+from tests.daemons import TAC
 from tests.refusals import RefusalTestCase
 
 PLUGIN = "fastpoetry --endpoint unix:socket --poem poem.txt"
-TAC = "-y fastpoetry.tac"
 
 # What each signal is answered with.
 EFFECTS = {

@@ -23,10 +23,8 @@ from sandbox import (
     readAll,
 )
 from tests.limits import ATTEMPTS
+from tests.support import LONG
 from tests.systemd import DEPLOY, PROBE, Machine
-
-# More than the kernel holds for a reader that takes nothing.
-LONG = POEM * 10_000
 
 DOCS = ROOT / "docs" / "running.md"
 UNITS = ("fastpoetry.service", "fastpoetry@.service")

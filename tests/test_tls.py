@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from fastpoetry.endpoints.tlstransport import TLSFactory
-from tests.support import Reactor
+from tests.support import POEM, Reactor
 from tests.tlspeer import (
     PLAIN_CLOSE_NOTIFY,
     VERSIONS,
@@ -27,8 +27,6 @@ from tests.tlspeer import (
     TLSWire,
     WholeListener,
 )
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
 
 ALERT = 0x15  # the first byte of one in plain text
 

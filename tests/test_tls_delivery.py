@@ -15,18 +15,8 @@ from fastpoetry.connection.state import State
 from fastpoetry.endpoints.tlstransport import MAX_WITHOUT_DATA
 from fastpoetry.endpoints.tlswriter import RECORD
 from fastpoetry.protocol import PoetryFactory
-from tests.support import Reactor, StaticSource, writeAnd
-from tests.tlspeer import (
-    VERSIONS,
-    Client,
-    Creator,
-    Listener,
-    TLSTests,
-    TLSWire,
-)
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 1000
+from tests.support import POEM, Reactor, StaticSource, writeAnd
+from tests.tlspeer import BIG, VERSIONS, Client, Creator, Listener, TLSTests, TLSWire
 
 # No record has more than so many bytes besides what it holds (RFC 5246, 6.2.3).
 EXTRA = 2048

@@ -11,17 +11,8 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from fastpoetry.endpoints.tlswriter import RECORD
-from tests.support import writeAnd
-from tests.tlspeer import (
-    Client,
-    Listener,
-    ProtocolTests,
-    TLSWire,
-    WholeListener,
-)
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 1000
+from tests.support import POEM, writeAnd
+from tests.tlspeer import BIG, Client, Listener, ProtocolTests, TLSWire, WholeListener
 
 
 @implementer(IPushProducer, IPullProducer)

@@ -10,16 +10,8 @@ from typing import Any
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
 from fastpoetry.endpoints.tlswriter import RECORD
-from tests.support import writeAnd
-from tests.tlspeer import (
-    VERSIONS,
-    Listener,
-    ProtocolTests,
-    WholeListener,
-)
-
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 1000
+from tests.support import POEM, writeAnd
+from tests.tlspeer import BIG, VERSIONS, Listener, ProtocolTests, WholeListener
 
 
 class WriteTests(ProtocolTests):

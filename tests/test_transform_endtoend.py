@@ -23,14 +23,12 @@ from fastpoetry.transform import TransformFactory, TransformService
 from fastpoetry.transformclient import TransformError, TransformProxy
 from sandbox import DEADLINE, ROOT, Sandbox, Server, connect, quoted, readAll
 from tests.support import socketPath
-
-REQUEST = b"27:cummingsify.HERE IS MY POEM,"
-ANSWER = b"15:here is my poem,"
+from tests.transforms import ANSWER, REQUEST, netstring
 
 # More than the kernels of both sides hold for a client that reads nothing.
 LONG = b"A LINE\n" * 1_000_000
-LONG_REQUEST = b"%d:cummingsify.%b," % (len(LONG) + 12, LONG)
-LONG_ANSWER = b"%d:%b," % (len(LONG), LONG.lower())
+LONG_REQUEST = netstring(b"cummingsify." + LONG)
+LONG_ANSWER = netstring(LONG.lower())
 
 PLUGIN = "poetry-transform --port 0 --max-length 8000000"
 

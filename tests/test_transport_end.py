@@ -13,8 +13,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from fastpoetry.protocol import PoetryFactory
-from tests.support import StaticSource, writeAnd
-from tests.transports import BIG, PEER, POEM, HalfCloser, PretendedTests, Speaker
+from tests.support import BIG, POEM, StaticSource, writeAnd
+from tests.transports import HalfCloser, PretendedTests, Speaker
+from tests.wire import PEER
 
 # What a send fails with when the other side, the network or the memory has gone.
 ERRORS = (

@@ -10,7 +10,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.main import CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from tests.transports import POEM, PretendedTests, Producer, Speaker
+from tests.support import POEM
+from tests.transports import PretendedTests, Producer, Speaker
 
 
 class ProducerTests(PretendedTests):

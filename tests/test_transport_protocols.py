@@ -15,9 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.transport import Transport
-from tests.support import Reactor, writeAnd
-from tests.transports import PEER, POEM, HalfCloser, PretendedTests, Producer, Speaker
-from tests.wire import PretendedEpoll, PretendedSocket
+from tests.support import POEM, Reactor, writeAnd
+from tests.transports import HalfCloser, PretendedTests, Producer, Speaker
+from tests.wire import PEER, PretendedEpoll, PretendedSocket
 
 
 class ErrorTests(PretendedTests):

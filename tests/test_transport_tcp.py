@@ -13,8 +13,8 @@ from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from zope.interface.verify import verifyObject
 
 from sandbox import DEADLINE
-from tests.support import writeAnd
-from tests.transports import BIG, POEM, HalfCloser, RealTests, Speaker
+from tests.support import BIG, POEM, writeAnd
+from tests.transports import HalfCloser, RealTests, Speaker
 
 
 class TCPTests(RealTests):

@@ -27,8 +27,8 @@ from fastpoetry.endpoints.unixsocket import PAGE, UNIXTransport, listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.protocol import PoetryFactory
 from sandbox import DEADLINE
-from tests.support import StaticSource, writeAnd
-from tests.transports import BIG, POEM, Producer, RealTests, Speaker
+from tests.support import BIG, POEM, StaticSource, openDescriptors, writeAnd
+from tests.transports import Producer, RealTests, Speaker
 
 
 class RefusingSocket(socket.socket):
@@ -190,7 +190,7 @@ class UNIXTests(RealTests):
         Whoever does not look for it gets the bytes, and nothing else.
         """
         gc.collect()  # garbage of other tests may have descriptors
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(openDescriptors())
         for size in self.SIZES:
             begin = writeAnd(BIG[:size], "loseWriteConnection")
             reader, transport = self.connect(Speaker(begin))
@@ -204,7 +204,7 @@ class UNIXTests(RealTests):
             reader.close()
             self.connections.doRead()
             self.assertTrue(transport.disconnected)
-        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(len(openDescriptors()), before)
 
     def test_listener(self) -> None:
         """
@@ -345,7 +345,7 @@ class UNIXTests(RealTests):
         self.assertRaises(OSError, os.write, descriptor, b"x")
         self.assertTrue(os.path.samestat(os.fstat(descriptor), os.stat(os.devnull)))
         gc.collect()  # garbage of other tests may have descriptors
-        before = sorted(os.listdir("/proc/self/fd"))
+        before = openDescriptors()
         for size in self.SIZES:
             begin = writeAnd(BIG[:size], "loseWriteConnection")
             reader, _ = self.connect(Speaker(begin))
@@ -353,5 +353,5 @@ class UNIXTests(RealTests):
             reader.close()
             self.connections.doRead()
         self.assertEqual(len(self.connections), 0)
-        self.assertEqual(sorted(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(openDescriptors(), before)
         self.assertEqual(len(UNIXTransport._proof), 1)

@@ -11,8 +11,8 @@ from typing import Any
 from twisted.internet.error import ConnectionLost
 
 from fastpoetry.connection.transport import SENT_AT_ONCE
-from tests.support import writeAnd
-from tests.transports import BIG, POEM, HalfCloser, PretendedTests, Producer, Speaker
+from tests.support import BIG, POEM, writeAnd
+from tests.transports import HalfCloser, PretendedTests, Producer, Speaker
 
 
 class WriteTests(PretendedTests):

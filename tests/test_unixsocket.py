@@ -22,7 +22,7 @@ from fastpoetry.error import ListenError
 from fastpoetry.listening import acceptor
 from fastpoetry.server import PoetryServer
 from fastpoetry.text import explain
-from tests.support import Reactor, noSpace, socketPath
+from tests.support import Reactor, noSpace, openDescriptors, socketPath
 
 TAKEN = "Address already in use"
 
@@ -398,10 +398,10 @@ class TakenTests(UNIXSocketTestCase):
         """
         A port that cannot be opened leaves no descriptor.
         """
-        before = os.listdir("/proc/self/fd")
+        before = openDescriptors()
         self.patch(os, "fchmod", noSpace)
         self.assertRefused(reason="No space left on device")
-        self.assertEqual(os.listdir("/proc/self/fd"), before)
+        self.assertEqual(openDescriptors(), before)
 
     def test_noDescriptor(self) -> None:
         """

@@ -16,11 +16,9 @@ from twisted.internet.error import CannotListenError
 from fastpoetry.endpoints import unixsocket
 from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.text import explain
+from sandbox import DEADLINE
 from tests.support import Reactor
 from tests.test_unixsocket import TAKEN, CountedFactory, UNIXSocketTestCase
-
-# So many seconds are enough on the busiest machine.
-DEADLINE = 60.0
 
 
 class TogetherTests(UNIXSocketTestCase):

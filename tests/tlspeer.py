@@ -33,6 +33,8 @@ VERSIONS = {"TLS 1.2": SSL.TLS1_2_VERSION, "TLS 1.3": SSL.TLS1_3_VERSION}
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 PLAIN_CLOSE_NOTIFY = b"\x15\3\3\0\2\1\0"
 
+# A poem of many records.
+BIG = bytes(range(256)) * 1000
 
 CERTIFICATE = makeCertificate()
 

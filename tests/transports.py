@@ -26,11 +26,8 @@ from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport
 from sandbox import DEADLINE
 from tests.support import Reactor
-from tests.wire import PretendedEpoll, PretendedSocket
+from tests.wire import PEER, PretendedEpoll, PretendedSocket
 
-POEM = b"one\r\ntwo\0\xff\n" * 10
-BIG = bytes(range(256)) * 2000
-PEER = IPv4Address("TCP", "192.0.2.1", 4321)
 RESET, END = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 

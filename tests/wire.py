@@ -19,6 +19,8 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.factory import TICK
 from fastpoetry.connection.transport import Transport
 
+PEER = IPv4Address("TCP", "192.0.2.1", 4321)
+
 # States of a TCP connection (include/net/tcp_states.h).
 ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE, LAST_ACK = 1, 4, 5, 7, 9
 
@@ -232,12 +234,11 @@ class Wire:
             self.connections = Connections(self.reactor, PretendedEpoll())
         self.socket = PretendedSocket(capacity, resets=True)
         self.connections._epoll.sockets[self.socket.fileno()] = self.socket
-        peer = IPv4Address("TCP", "192.0.2.1", 4321)
-        self.protocol: Any = factory.buildProtocol(peer)
+        self.protocol: Any = factory.buildProtocol(PEER)
         self.transport: Any = Transport(
             self.socket,
             self.protocol,
-            peer,
+            PEER,
             self.connections,
         )
         self.connections.begin(self.transport)
