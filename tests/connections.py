@@ -1,81 +1,21 @@
 """
-What the tests of connections share: protocols that write down what they are told, and
-an C{epoll} whose events the test may say.
+What the tests of connections share: two of them, over pretended sockets, and an
+C{epoll} whose events the test may say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_LOST
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.transport import Transport
+from tests.protocols import Listener
 from tests.support import Reactor
 from tests.wire import PEER, PretendedEpoll, PretendedSocket
-
-
-class Listener(Protocol):
-    """
-    A protocol that writes down what it is told.
-
-    @ivar begin: what it does with its transport when it is connected.
-
-    @ivar hear: what it does when it hears something.
-    """
-
-    begin: Callable[[Any], object] = staticmethod(id)
-    hear: Callable[[bytes], object] = staticmethod(len)
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.reasons: list[type[BaseException]] = []
-        self.ends: list[str] = []
-
-    def connectionMade(self) -> None:
-        """
-        Begin.
-        """
-        self.begin(self.transport)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Hear something.
-        """
-        self.heard.append(data)
-        self.hear(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Write down why.
-        """
-        assert reason.type is not None
-        self.reasons.append(reason.type)
-
-
-@implementer(IHalfCloseableProtocol)
-class HalfListener(Listener):
-    """
-    One that knows half of a connection.
-    """
-
-    def readConnectionLost(self) -> None:
-        """
-        The other side has ended.
-        """
-        self.ends.append("read")
-
-    def writeConnectionLost(self) -> None:
-        """
-        This side has ended.
-        """
-        self.ends.append("write")
 
 
 class ListedEpoll(PretendedEpoll):

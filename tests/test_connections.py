@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.connections import Connections
-from tests.connections import ListedEpoll, Listener, PretendedTests
+from tests.connections import ListedEpoll, PretendedTests
+from tests.protocols import Listener
 from tests.wire import PretendedEpoll
 
 

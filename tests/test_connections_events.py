@@ -13,7 +13,8 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from fastpoetry.connection.transport import Transport
-from tests.connections import HalfListener, Listener, PretendedTests
+from tests.connections import PretendedTests
+from tests.protocols import HalfListener, Listener
 from tests.support import noSpace
 from tests.wire import PEER
 

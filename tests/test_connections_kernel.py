@@ -20,7 +20,7 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
 from fastpoetry.connection.transport import Transport
 from sandbox import DEADLINE
-from tests.connections import HalfListener, Listener
+from tests.protocols import HalfListener, Listener
 from tests.support import Reactor, noSpace, openDescriptors
 from tests.wire import PEER
 

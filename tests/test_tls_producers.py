@@ -11,42 +11,31 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from fastpoetry.endpoints.tlswriter import RECORD
+from tests.protocols import Producer
 from tests.support import POEM, writeAnd
 from tests.tlspeer import BIG, Client, Listener, ProtocolTests, TLSWire, WholeListener
 
 
 @implementer(IPushProducer, IPullProducer)
-class Producer:
+class PieceProducer(Producer):
     """
-    Writes pieces, one whenever it is asked, and writes down what it is told.
+    Writes pieces, one whenever it is asked.
     """
 
     def __init__(self, transport: Any, pieces: list[bytes]) -> None:
+        super().__init__()
         self.transport = transport
         self.pieces = pieces
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """
-        Pause.
-        """
-        self.told.append("pause")
 
     def resumeProducing(self) -> None:
         """
         Write a piece; after the last one there is nothing.
         """
-        self.told.append("resume")
+        super().resumeProducing()
         if self.pieces:
             self.transport.write(self.pieces.pop(0))
         else:
             self.transport.unregisterProducer()
-
-    def stopProducing(self) -> None:
-        """
-        Stop.
-        """
-        self.told.append("stop")
 
 
 class ProducerTests(ProtocolTests):
@@ -64,7 +53,7 @@ class ProducerTests(ProtocolTests):
         """
 
         def begin(transport: Any) -> None:
-            self.producer = Producer(transport, list(pieces))
+            self.producer = PieceProducer(transport, list(pieces))
             transport.registerProducer(self.producer, isPush)
             writeAnd(b"", *names)(transport)
 
@@ -122,7 +111,7 @@ class ProducerTests(ProtocolTests):
         transport = self.protocol.transport
         transport.write(BIG)
         transport.unregisterProducer()
-        other = Producer(transport, [])
+        other = PieceProducer(transport, [])
         transport.registerProducer(other, True)
         transport.write(BIG)
         self.assertEqual(other.told, ["pause"])
@@ -135,7 +124,7 @@ class ProducerTests(ProtocolTests):
 
             def begin(transport: Any, isPush: bool = isPush) -> None:
                 transport.write(BIG)
-                transport.registerProducer(Producer(transport, [POEM]), isPush)
+                transport.registerProducer(PieceProducer(transport, [POEM]), isPush)
                 if isPush:
                     transport.write(POEM)
                     transport.unregisterProducer()
@@ -177,7 +166,7 @@ class ProducerTests(ProtocolTests):
             protocol = Listener(writeAnd(data))
             wire, client = self.begin(protocol, 100)
             protocol.transport.loseConnection()
-            producer = Producer(protocol.transport, [b"too late"])
+            producer = PieceProducer(protocol.transport, [b"too late"])
             protocol.transport.registerProducer(producer, False)
             self.assertEqual(producer.told, ["stop"])
             self.assertEqual(self.hear(wire, client), data)

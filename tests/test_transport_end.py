@@ -13,8 +13,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from fastpoetry.protocol import PoetryFactory
+from tests.protocols import HalfListener, Listener
 from tests.support import BIG, POEM, StaticSource, writeAnd
-from tests.transports import HalfCloser, PretendedTests, Speaker
+from tests.transports import PretendedTests
 from tests.wire import PEER
 
 # What a send fails with when the other side, the network or the memory has gone.
@@ -133,7 +134,7 @@ class DeliveryTests(PretendedTests):
         """
         Nor does an end that is sent keep it from being one.
         """
-        transport = self.connect(Speaker(writeAnd(POEM, "loseWriteConnection")))
+        transport = self.connect(Listener(writeAnd(POEM, "loseWriteConnection")))
         transport.abortConnection()
         self.reactor.advance(0)
         expected = ["data+", "end", "linger off", "linger on", "close"]
@@ -144,7 +145,7 @@ class DeliveryTests(PretendedTests):
         A close that fails has closed the socket all the same, and the protocol is
         told.
         """
-        protocol = Speaker(writeAnd(POEM, "loseConnection"))
+        protocol = Listener(writeAnd(POEM, "loseConnection"))
         self.connect(protocol, close=[errno.EIO])
         self.assertEqual(self.socket.calls[-1], "close!")
         self.assertEqual(protocol.reasons, [ConnectionDone])
@@ -161,7 +162,7 @@ class EndTests(PretendedTests):
         C{loseConnection} sends everything, and ends without a reset.
         """
         for poem in (POEM, BIG):
-            protocol = Speaker(writeAnd(poem, "loseConnection"))
+            protocol = Listener(writeAnd(poem, "loseConnection"))
             self.connect(protocol, 100_000)
             self.take()
             self.assertEqual(self.socket.calls[-2:], ["linger off", "close"])
@@ -172,7 +173,7 @@ class EndTests(PretendedTests):
         """
         So does one that never said anything.
         """
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         transport.loseConnection()
         self.assertEqual(protocol.reasons, [])
@@ -183,7 +184,7 @@ class EndTests(PretendedTests):
         """
         When an error comes before everything is sent, it is a reset.
         """
-        protocol = Speaker(writeAnd(BIG, "loseConnection"))
+        protocol = Listener(writeAnd(BIG, "loseConnection"))
         self.connect(protocol, 10_000, send=[0, errno.ENOBUFS])
         self.take()
         self.assertEqual(self.socket.calls, ["data", "data!", "close"])
@@ -194,7 +195,7 @@ class EndTests(PretendedTests):
         """
         When the other side ends first, and nothing is left to send, so do we.
         """
-        protocol = Speaker(writeAnd(POEM))
+        protocol = Listener(writeAnd(POEM))
         self.connect(protocol)
         self.socket.said = [b""]
         self.turn()
@@ -207,7 +208,7 @@ class EndTests(PretendedTests):
         half of a connection, what was cut is not taken for whole.
         """
         for begin in (writeAnd(BIG), writeAnd(BIG, "loseWriteConnection")):
-            protocol = Speaker(begin)
+            protocol = Listener(begin)
             self.connect(protocol, 1000)
             self.socket.said = [b""]
             self.turn()
@@ -225,7 +226,7 @@ class EndTests(PretendedTests):
             transport.write(POEM)
             transport.write(POEM)
 
-        self.connect(Speaker(begin), len(POEM))
+        self.connect(Listener(begin), len(POEM))
         self.socket.said = [b""]
         self.turn()
         self.assertEqual(self.socket.seen, "reset")
@@ -235,15 +236,16 @@ class EndTests(PretendedTests):
         A protocol that knows half of a connection is told of each, and goes on
         with the other.
         """
-        heard: list[bytes] = []
-        protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"), heard.append)
+        protocol = HalfListener(writeAnd(POEM, "loseWriteConnection"))
         transport = self.connect(protocol)
         self.assertEqual(protocol.ends, ["write"])
         self.socket.said = [b"more"]
         self.turn()
         self.socket.said = [b""]
         self.turn()
-        self.assertEqual((protocol.ends, heard), (["write", "read"], [b"more"]))
+        self.assertEqual(
+            (protocol.ends, protocol.heard), (["write", "read"], [b"more"])
+        )
         self.assertFalse(transport.disconnected)
         self.assertEqual(transport.waits, 0)
         transport.loseConnection()
@@ -255,7 +257,7 @@ class EndTests(PretendedTests):
         C{loseConnection} after a half-close ends at once, also during the turn in
         which the half-close is said to have come.
         """
-        protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"))
+        protocol = HalfListener(writeAnd(POEM, "loseWriteConnection"))
         protocol.ending = lambda transport: transport.loseConnection()
         self.connect(protocol)
         self.assertEqual(protocol.reasons, [ConnectionDone])
@@ -268,7 +270,7 @@ class EndTests(PretendedTests):
         sent, sends everything, and ends without a reset.
         """
         for poem in (POEM, BIG):
-            protocol = Speaker(writeAnd(poem, "loseWriteConnection", "loseConnection"))
+            protocol = Listener(writeAnd(poem, "loseWriteConnection", "loseConnection"))
             self.connect(protocol, 100_000)
             self.take()
             self.assertEqual(bytes(self.socket.taken), poem)
@@ -279,7 +281,7 @@ class EndTests(PretendedTests):
         """
         A connection is lost once, however often it is said to be.
         """
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         for _ in range(2):
             transport.connectionLost(Failure(CONNECTION_DONE))
@@ -293,7 +295,7 @@ class EndTests(PretendedTests):
         """
         A connection that breaks after it was aborted is lost once, as aborted.
         """
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         transport.abortConnection()
         self.socket.broken = True
@@ -306,7 +308,7 @@ class EndTests(PretendedTests):
         """
         A protocol may abort as soon as it is connected: nothing is sent.
         """
-        protocol = Speaker(writeAnd(POEM, "abortConnection"))
+        protocol = Listener(writeAnd(POEM, "abortConnection"))
         self.connect(protocol)
         self.assertEqual(protocol.reasons, [])
         self.reactor.advance(0)
@@ -318,7 +320,7 @@ class EndTests(PretendedTests):
         When a reset cannot be asked for, the socket is closed all the same.
         """
         self.connect(
-            Speaker(writeAnd(POEM, "abortConnection")), setsockopt=[errno.EINVAL]
+            Listener(writeAnd(POEM, "abortConnection")), setsockopt=[errno.EINVAL]
         )
         self.reactor.advance(0)
         self.assertEqual(self.socket.calls, ["linger on!", "close"])
@@ -329,7 +331,7 @@ class EndTests(PretendedTests):
         later, does no harm.
         """
 
-        class Stubborn(Speaker):
+        class Stubborn(Listener):
             """
             A protocol that does not take no for an answer.
             """
@@ -353,7 +355,7 @@ class EndTests(PretendedTests):
             transport.loseConnection()
             transport.abortConnection()
 
-        other = Speaker(id)
+        other = Listener()
         self.connect(other)
         protocol = Stubborn(id)
         transport = self.connect(protocol)

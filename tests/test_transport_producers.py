@@ -10,8 +10,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.main import CONNECTION_LOST
 from twisted.python.failure import Failure
 
+from tests.protocols import Listener, Producer
 from tests.support import POEM
-from tests.transports import PretendedTests, Producer, Speaker
+from tests.transports import PretendedTests
 
 
 class ProducerTests(PretendedTests):
@@ -25,7 +26,7 @@ class ProducerTests(PretendedTests):
         comes later is stopped at once.
         """
         producer, late = Producer(), Producer()
-        transport = self.connect(Speaker(id))
+        transport = self.connect(Listener())
         transport.registerProducer(producer, True)
         self.socket.broken = True
         self.turn()
@@ -44,7 +45,7 @@ class ProducerTests(PretendedTests):
             transport.registerProducer(producer, True)
             transport.write(bytes(2**17))
 
-        self.connect(Speaker(begin), 2**16)
+        self.connect(Listener(begin), 2**16)
         self.assertEqual(producer.told, ["pause"])
         self.take()
         self.assertEqual(producer.told, ["pause", "resume"])
@@ -60,7 +61,7 @@ class ProducerTests(PretendedTests):
             transport.registerProducer(producer, True)
             transport.write(b"1")
 
-        self.connect(Speaker(begin), 2**16)
+        self.connect(Listener(begin), 2**16)
         self.assertEqual(producer.told, ["pause"])
 
     def test_lateHalfClose(self) -> None:
@@ -74,7 +75,7 @@ class ProducerTests(PretendedTests):
             transport.registerProducer(producer, False)
             transport.loseWriteConnection()
 
-        transport = self.connect(Speaker(begin))
+        transport = self.connect(Listener(begin))
         self.assertEqual(producer.told, ["resume", "resume"])
         self.assertIsNone(self.socket.end)
         transport.write(POEM)
@@ -87,7 +88,7 @@ class ProducerTests(PretendedTests):
         """
         A connection that is to be lost waits for its producer.
         """
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         transport.registerProducer(Producer(), True)
         transport.write(POEM)

@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.transport import Transport
+from tests.protocols import HalfListener, Listener, Producer
 from tests.support import POEM, Reactor, writeAnd
-from tests.transports import HalfCloser, PretendedTests, Producer, Speaker
+from tests.transports import PretendedTests
 from tests.wire import PEER, PretendedEpoll, PretendedSocket
 
 
@@ -47,14 +48,14 @@ class ErrorTests(PretendedTests):
         Make another connection.
         """
         super().setUp()
-        self.connect(Speaker(id))
+        self.connect(Listener())
         self.other = self.socket
 
     def test_connectionMade(self) -> None:
         """
         One that fails at its beginning is reset, and told.
         """
-        protocol = Speaker(self.breakDown)
+        protocol = Listener(self.breakDown)
         self.connect(protocol)
         self.assertEqual(protocol.reasons, [ZeroDivisionError])
         self.assertEqual(self.socket.seen, "reset")
@@ -69,7 +70,7 @@ class ErrorTests(PretendedTests):
             writeAnd(POEM, "loseWriteConnection")(transport)
             self.breakDown()
 
-        self.connect(Speaker(begin))
+        self.connect(Listener(begin))
         self.assertEqual(self.socket.calls, ["close"])
         self.checkOthers()
 
@@ -77,7 +78,7 @@ class ErrorTests(PretendedTests):
         """
         One that fails on what it hears is reset, and told.
         """
-        protocol = Speaker(id, self.breakDown)
+        protocol = Listener(id, self.breakDown)
         self.connect(protocol)
         self.socket.said = [b"knock"]
         self.turn()
@@ -89,7 +90,7 @@ class ErrorTests(PretendedTests):
         """
         One that fails at its end is closed, and forgotten.
         """
-        protocol: Any = Speaker(id)
+        protocol: Any = Listener()
         protocol.connectionLost = self.breakDown
         self.connect(protocol)
         self.socket.said = [b""]
@@ -102,7 +103,7 @@ class ErrorTests(PretendedTests):
         So is one that fails when a half has ended.
         """
         for name, said in (("writeConnectionLost", []), ("readConnectionLost", [b""])):
-            protocol: Any = HalfCloser(writeAnd(POEM, "loseWriteConnection"))
+            protocol = HalfListener(writeAnd(POEM, "loseWriteConnection"))
             setattr(protocol, name, self.breakDown)
             self.connect(protocol)
             self.socket.said = list(said)
@@ -116,7 +117,7 @@ class ErrorTests(PretendedTests):
         So is one whose producer fails.
         """
         producer: Any = Producer()
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         transport.registerProducer(producer, False)
         transport.write(POEM)
@@ -132,7 +133,9 @@ class ErrorTests(PretendedTests):
         """
         producer: Any = Producer()
         producer.stopProducing = self.breakDown
-        protocol = Speaker(lambda transport: transport.registerProducer(producer, True))
+        protocol = Listener(
+            lambda transport: transport.registerProducer(producer, True)
+        )
         self.connect(protocol)
         self.socket.said = [b""]
         self.turn()

@@ -5,7 +5,6 @@ Tests of L{fastpoetry.connection.transport}: TCP, over real sockets.
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
@@ -13,8 +12,9 @@ from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from zope.interface.verify import verifyObject
 
 from sandbox import DEADLINE
+from tests.protocols import HalfListener, Listener
 from tests.support import BIG, POEM, writeAnd
-from tests.transports import HalfCloser, RealTests, Speaker
+from tests.transports import RealTests
 
 
 class TCPTests(RealTests):
@@ -26,7 +26,7 @@ class TCPTests(RealTests):
         """
         It is what Twisted's own is.
         """
-        _, transport = self.connect(Speaker(id))
+        _, transport = self.connect(Listener())
         verifyObject(ITCPTransport, transport)
         verifyObject(ISystemHandle, transport)
         self.assertEqual(repr(transport), "<Transport>")
@@ -40,7 +40,7 @@ class TCPTests(RealTests):
         It knows both addresses, of IPv4 and of IPv6.
         """
         for address, kind in (("127.0.0.1", IPv4Address), ("::1", IPv6Address)):
-            reader, transport = self.connect(Speaker(id), address)
+            reader, transport = self.connect(Listener(), address)
             host, port, *_ = reader.getsockname()
             self.assertEqual(transport.getPeer(), kind("TCP", host, port))
             host, port, *_ = reader.getpeername()
@@ -57,14 +57,14 @@ class TCPTests(RealTests):
             writeAnd(BIG, "loseWriteConnection"),
             writeAnd(BIG, "loseWriteConnection", "loseConnection"),
         ):
-            reader, _ = self.connect(Speaker(begin))
+            reader, _ = self.connect(Listener(begin))
             self.assertEqual(self.readAll(reader), (BIG, -1))
 
     def test_later(self) -> None:
         """
         So does one to which something is written later.
         """
-        reader, transport = self.connect(Speaker(id))
+        reader, transport = self.connect(Listener())
         transport.write(BIG)
         transport.write(POEM)
         transport.loseConnection()
@@ -74,7 +74,7 @@ class TCPTests(RealTests):
         """
         What is said is heard, whole and in this order.
         """
-        protocol = Speaker(id, lambda data: protocol.transport.write(data))  # type: ignore[union-attr]
+        protocol = Listener(id, lambda data: protocol.transport.write(data))
         reader, _ = self.connect(protocol)
         for said in (b"one", BIG[:60_000]):
             reader.sendall(said)
@@ -96,7 +96,7 @@ class TCPTests(RealTests):
         """
         Whoever reads from one that is aborted sees a reset.
         """
-        reader, transport = self.connect(Speaker(writeAnd(POEM)))
+        reader, transport = self.connect(Listener(writeAnd(POEM)))
         transport.abortConnection()
         self.reactor.advance(0)
         self.assertRaises(ConnectionResetError, self.readAll, reader)
@@ -105,7 +105,7 @@ class TCPTests(RealTests):
         """
         So does whoever reads from a protocol that fails.
         """
-        reader, _ = self.connect(Speaker(lambda transport: 1 // 0))
+        reader, _ = self.connect(Listener(lambda transport: 1 // 0))
         self.assertRaises(ConnectionResetError, self.readAll, reader)
         self.flushLoggedErrors(ZeroDivisionError)
 
@@ -114,7 +114,7 @@ class TCPTests(RealTests):
         A reader that ends first gets everything from a protocol that knows half of
         a connection.
         """
-        protocol: Any = HalfCloser(id)
+        protocol = HalfListener()
         reader, transport = self.connect(protocol)
         reader.shutdown(socket.SHUT_WR)
         self.waitForTurn()

@@ -16,8 +16,8 @@ from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.transport import SENT_AT_ONCE
+from tests.protocols import Listener
 from tests.support import Reactor
-from tests.transports import Speaker
 from tests.wire import PretendedSocket
 
 
@@ -32,7 +32,7 @@ class TwistedTests(SynchronousTestCase):
         """
         self.socket = PretendedSocket(capacity)
         self.reactor = Reactor()
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = kind(self.socket, protocol, self.reactor)
         transport.connected = 1
         protocol.makeConnection(transport)

@@ -27,8 +27,9 @@ from fastpoetry.endpoints.unixsocket import PAGE, UNIXTransport, listenUNIX
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.protocol import PoetryFactory
 from sandbox import DEADLINE
+from tests.protocols import Listener, Producer
 from tests.support import BIG, POEM, StaticSource, openDescriptors, writeAnd
-from tests.transports import Producer, RealTests, Speaker
+from tests.transports import RealTests
 
 
 class RefusingSocket(socket.socket):
@@ -92,13 +93,13 @@ class UNIXTests(RealTests):
         Write something, half-close, and read it.
         """
         begin = writeAnd(data, "loseWriteConnection")
-        return self.readAll(self.connect(Speaker(begin), *failures)[0])
+        return self.readAll(self.connect(Listener(begin), *failures)[0])
 
     def test_interfaces(self) -> None:
         """
         It is what Twisted's own is.
         """
-        _, transport = self.connect(Speaker(id))
+        _, transport = self.connect(Listener())
         verifyObject(IUNIXTransport, transport)
         self.assertEqual(transport.getHost(), UNIXAddress(""))
         self.assertEqual(transport.getPeer(), UNIXAddress(None))
@@ -121,9 +122,9 @@ class UNIXTests(RealTests):
             transport.write(POEM)
             transport.loseWriteConnection()
 
-        reader, _ = self.connect(Speaker(begin))
+        reader, _ = self.connect(Listener(begin))
         self.assertEqual(self.readAll(reader), (POEM + POEM, 2 * len(POEM)))
-        reader, transport = self.connect(Speaker(writeAnd(POEM)))
+        reader, transport = self.connect(Listener(writeAnd(POEM)))
         transport.write(BIG)
         transport.write(POEM)
         transport.loseWriteConnection()
@@ -135,7 +136,7 @@ class UNIXTests(RealTests):
         So it does when the reader takes little at a time.
         """
         begin = writeAnd(BIG, "loseWriteConnection")
-        reader, _ = self.connect(Speaker(begin))
+        reader, _ = self.connect(Listener(begin))
         self.assertEqual(self.readAll(reader, 1009), (BIG, len(BIG)))
 
     def test_smallBuffer(self) -> None:
@@ -145,7 +146,7 @@ class UNIXTests(RealTests):
         """
         for size in self.SIZES:
             begin = writeAnd(BIG[:size], "loseWriteConnection")
-            data, proofAt = self.readAll(self.connect(Speaker(begin))[0], 100)
+            data, proofAt = self.readAll(self.connect(Listener(begin))[0], 100)
             self.assertEqual(data, BIG[:size])
             self.assertGreater(proofAt, size - PAGE)
 
@@ -181,7 +182,7 @@ class UNIXTests(RealTests):
         """
         data = BIG[:300_000]
         begin = writeAnd(data, "loseWriteConnection")
-        reader, _ = self.connect(Speaker(begin))
+        reader, _ = self.connect(Listener(begin))
         taken, proofAt = self.readAll(reader, 1)
         self.assertEqual((taken == data, proofAt), (True, len(data)))
 
@@ -193,7 +194,7 @@ class UNIXTests(RealTests):
         before = len(openDescriptors())
         for size in self.SIZES:
             begin = writeAnd(BIG[:size], "loseWriteConnection")
-            reader, transport = self.connect(Speaker(begin))
+            reader, transport = self.connect(Listener(begin))
             data, piece = b"", b"first"
             reader.setblocking(False)
             while piece:
@@ -237,7 +238,7 @@ class UNIXTests(RealTests):
             writeAnd(POEM, "loseWriteConnection", "abortConnection"),
             writeAnd(BIG, "loseWriteConnection"),
         ):
-            reader, transport = self.connect(Speaker(begin))
+            reader, transport = self.connect(Listener(begin))
             transport.abortConnection()
             self.reactor.advance(0)
             data, proofAt = self.readAll(reader)
@@ -253,9 +254,9 @@ class UNIXTests(RealTests):
             (writeAnd(POEM, "loseConnection"), POEM),
             (writeAnd(b"", "loseWriteConnection"), b""),
         ):
-            reader, _ = self.connect(Speaker(begin))
+            reader, _ = self.connect(Listener(begin))
             self.assertEqual(self.readAll(reader), (data, -1))
-        reader, transport = self.connect(Speaker(id))
+        reader, transport = self.connect(Listener())
         transport.registerProducer(Producer(), True)
         transport.write(POEM)
         transport.loseWriteConnection()
@@ -287,7 +288,7 @@ class UNIXTests(RealTests):
         When the other side has gone, the connection is lost.
         """
         for data in (POEM, BIG):
-            protocol = Speaker(id)
+            protocol = Listener()
             reader, transport = self.connect(protocol)
             reader.close()
             transport.stopReading()
@@ -307,7 +308,7 @@ class UNIXTests(RealTests):
             transport.sendFileDescriptor(transport.fileno())
             transport.loseWriteConnection()
 
-        reader, _ = self.connect(Speaker(begin))
+        reader, _ = self.connect(Listener(begin))
         data, descriptors = self.receive(reader, 2**16)
         os.close(*descriptors)
         rest, proofAt = self.readAll(reader)
@@ -323,7 +324,7 @@ class UNIXTests(RealTests):
             transport.sendFileDescriptor(transport.fileno())
             transport.loseWriteConnection()
 
-        protocol = Speaker(begin)
+        protocol = Listener(begin)
         reader, _ = self.connect(protocol)
         self.assertEqual(self.readAll(reader), (b"", -1))
         self.assertEqual(
@@ -348,7 +349,7 @@ class UNIXTests(RealTests):
         before = openDescriptors()
         for size in self.SIZES:
             begin = writeAnd(BIG[:size], "loseWriteConnection")
-            reader, _ = self.connect(Speaker(begin))
+            reader, _ = self.connect(Listener(begin))
             self.readAll(reader)
             reader.close()
             self.connections.doRead()

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.internet.error import ConnectionLost
 
 from fastpoetry.connection.transport import SENT_AT_ONCE
+from tests.protocols import HalfListener, Listener, Producer
 from tests.support import BIG, POEM, writeAnd
-from tests.transports import HalfCloser, PretendedTests, Producer, Speaker
+from tests.transports import PretendedTests
 
 
 class WriteTests(PretendedTests):
@@ -26,8 +27,8 @@ class WriteTests(PretendedTests):
         is, during the first turn and later.
         """
         data = bytes(1000)
-        inTurn = self.connect(Speaker(writeAnd(data)), 999)
-        later = self.connect(Speaker(id), 999)
+        inTurn = self.connect(Listener(writeAnd(data)), 999)
+        later = self.connect(Listener(), 999)
         later.write(data)
         for transport in (inTurn, later):
             for _ in range(2):
@@ -39,7 +40,7 @@ class WriteTests(PretendedTests):
         """
         Nor is it copied when the end follows.
         """
-        transport = self.connect(Speaker(writeAnd(BIG, "loseWriteConnection")), 1000)
+        transport = self.connect(Listener(writeAnd(BIG, "loseWriteConnection")), 1000)
         self.turn()
         self.assertIs(transport.dataBuffer, BIG)
 
@@ -52,14 +53,14 @@ class WriteTests(PretendedTests):
             writeAnd(POEM, "loseWriteConnection"),
             writeAnd(POEM, "loseWriteConnection", "loseConnection"),
         ):
-            transport = self.connect(Speaker(begin))
+            transport = self.connect(Listener(begin))
             self.assertEqual((transport.dataBuffer, transport.offset), (b"", 0))
 
     def test_pieces(self) -> None:
         """
         The kernel gets so much at a time, unless no more than twice as much is left.
         """
-        self.connect(Speaker(writeAnd(bytes(4 * SENT_AT_ONCE))), 2**23)
+        self.connect(Listener(writeAnd(bytes(4 * SENT_AT_ONCE))), 2**23)
         for pieces in (1, 2, 4):
             self.assertEqual(len(self.socket.held), pieces * SENT_AT_ONCE)
             self.connections.doRead()
@@ -75,7 +76,7 @@ class WriteTests(PretendedTests):
             transport.write(b"2")
             transport.writeSequence([b"3", b"4"])
 
-        transport = self.connect(Speaker(begin), 3)
+        transport = self.connect(Listener(begin), 3)
         transport.write(b"5")
         transport.writeSequence([b"6"])
         transport.loseWriteConnection()
@@ -95,7 +96,7 @@ class WriteTests(PretendedTests):
             transport.loseWriteConnection()
             transport.write(b"2")
 
-        transport = self.connect(Speaker(begin))
+        transport = self.connect(Listener(begin))
         self.turn()
         transport.write(b"3")
         self.turn()
@@ -107,7 +108,7 @@ class WriteTests(PretendedTests):
         What is written after the end, during a turn or not, is not sent, and costs
         nothing.
         """
-        protocol: Any = HalfCloser(
+        protocol = HalfListener(
             writeAnd(POEM, "loseWriteConnection"),
             lambda data: protocol.transport.write(data),
         )
@@ -132,7 +133,7 @@ class WriteTests(PretendedTests):
             except TypeError as error:
                 refused.append(type(error))
 
-        transport = self.connect(Speaker(begin))
+        transport = self.connect(Listener(begin))
         self.assertEqual(refused, [TypeError])
         self.assertRaises(TypeError, transport.write, None)
         self.assertEqual(self.socket.calls, [])
@@ -143,7 +144,7 @@ class WriteTests(PretendedTests):
         When the other side has gone, C{write} returns as ever, and the connection
         is lost in a turn of its own.
         """
-        protocol = Speaker(id)
+        protocol = Listener()
         transport = self.connect(protocol)
         self.socket.broken = True
         transport.write(POEM)
@@ -162,7 +163,7 @@ class WriteTests(PretendedTests):
             writeAnd(POEM, "loseWriteConnection")(transport)
             seen.append((list(self.socket.calls), transport.connected))
 
-        protocol = Speaker(begin)
+        protocol = Listener(begin)
         self.connect(protocol, send=[errno.EPIPE])
         self.assertEqual(seen, [([], 1)])
         self.assertEqual(protocol.reasons, [ConnectionLost])
@@ -171,21 +172,21 @@ class WriteTests(PretendedTests):
         """
         A transport that is paused reads nothing, until it is resumed.
         """
-        heard: list[bytes] = []
-        transport = self.connect(Speaker(id, heard.append))
+        protocol = Listener()
+        transport = self.connect(protocol)
         transport.pauseProducing()
         self.socket.said = [b"knock"]
         self.turn()
-        self.assertEqual(heard, [])
+        self.assertEqual(protocol.heard, [])
         transport.resumeProducing()
         self.turn()
-        self.assertEqual(heard, [b"knock"])
+        self.assertEqual(protocol.heard, [b"knock"])
 
     def test_answer(self) -> None:
         """
         An answer is sent in the turn of the question.
         """
-        protocol = Speaker(id, lambda data: protocol.transport.write(data))  # type: ignore[union-attr]
+        protocol = Listener(id, lambda data: protocol.transport.write(data))
         transport = self.connect(protocol)
         self.socket.said = [b"echo"]
         self.turn()
@@ -203,14 +204,14 @@ class MoreTests(PretendedTests):
         """
         Data that the end follows at once wait for it.
         """
-        self.connect(Speaker(writeAnd(POEM, "loseWriteConnection")))
+        self.connect(Listener(writeAnd(POEM, "loseWriteConnection")))
         self.assertEqual(self.socket.calls, ["data+", "end", "linger off"])
 
     def test_noEnd(self) -> None:
         """
         Data that nothing follows as yet go out.
         """
-        transport = self.connect(Speaker(writeAnd(POEM)))
+        transport = self.connect(Listener(writeAnd(POEM)))
         transport.write(POEM)
         self.turn()
         self.assertEqual(self.socket.calls, ["data", "data"])
@@ -219,14 +220,14 @@ class MoreTests(PretendedTests):
         """
         So do data that a close follows, which sends what is there.
         """
-        self.connect(Speaker(writeAnd(POEM, "loseConnection")))
+        self.connect(Listener(writeAnd(POEM, "loseConnection")))
         self.assertEqual(self.socket.calls, ["data", "linger off", "close"])
 
     def test_severalWrites(self) -> None:
         """
         Of several writes it is only the last that waits.
         """
-        transport = self.connect(Speaker(writeAnd(BIG)), 2**21)
+        transport = self.connect(Listener(writeAnd(BIG)), 2**21)
         transport.write(POEM)
         transport.loseWriteConnection()
         while self.socket.end is None:
@@ -239,7 +240,7 @@ class MoreTests(PretendedTests):
         """
         Of the pieces of a large poem it is only the last.
         """
-        self.connect(Speaker(writeAnd(BIG, "loseWriteConnection")), 2**21)
+        self.connect(Listener(writeAnd(BIG, "loseWriteConnection")), 2**21)
         while self.socket.end is None:
             self.turn()
         pieces = -(-len(BIG) // SENT_AT_ONCE) - 1  # the last two go together
@@ -256,7 +257,7 @@ class MoreTests(PretendedTests):
             transport.registerProducer(producer, True)
             writeAnd(POEM, "loseWriteConnection")(transport)
 
-        self.connect(Speaker(begin))
+        self.connect(Listener(begin))
         self.assertEqual(self.socket.calls[0], "data")
 
     def test_pullProducer(self) -> None:
@@ -264,7 +265,7 @@ class MoreTests(PretendedTests):
         Nor does what a pull producer writes.
         """
         producer = Producer()
-        transport = self.connect(Speaker(id))
+        transport = self.connect(Listener())
         transport.registerProducer(producer, False)
         for _ in range(3):
             transport.write(POEM)

@@ -1,6 +1,6 @@
 """
-What the tests of transports share: protocols that write down what they are told, and
-connections over pretended sockets and over real ones.
+What the tests of transports share: connections over pretended sockets and over real
+ones.
 """
 
 from __future__ import annotations
@@ -11,15 +11,10 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
@@ -75,99 +70,6 @@ class RecordingSocket(PretendedSocket):
     def close(self) -> None:
         super().close()
         self._record("close", "close")
-
-
-class Speaker(Protocol):
-    """
-    A protocol that does what the test says.
-
-    @ivar reasons: why it was lost, once each time.
-    """
-
-    def __init__(
-        self, begin: Callable[[Any], object], hear: Callable[[bytes], object] = len
-    ) -> None:
-        """
-        @param begin: what it does with its transport when it is connected.
-
-        @param hear: what it does with what it hears.
-        """
-        self._begin = begin
-        self._hear = hear
-        self.reasons: list[type[BaseException]] = []
-
-    def connectionMade(self) -> None:
-        """
-        Begin.
-        """
-        self._begin(self.transport)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Hear something.
-        """
-        self._hear(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Write down why.
-        """
-        assert reason.type is not None
-        self.reasons.append(reason.type)
-
-
-@implementer(IHalfCloseableProtocol)
-class HalfCloser(Speaker):
-    """
-    A L{Speaker} that knows half of a connection.
-
-    @ivar ends: which halves have ended.
-
-    @ivar ending: what it does with its transport when its own half has ended.
-    """
-
-    ending: Callable[[Any], object] = staticmethod(id)
-
-    def readConnectionLost(self) -> None:
-        """
-        The other side has ended.
-        """
-        self.__dict__.setdefault("ends", []).append("read")
-
-    def writeConnectionLost(self) -> None:
-        """
-        This side has ended.
-        """
-        self.__dict__.setdefault("ends", []).append("write")
-        self.ending(self.transport)
-
-
-@implementer(IPushProducer)
-class Producer:
-    """
-    A producer that writes down what it is told.
-    """
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """
-        Pause.
-        """
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        """
-        Resume.
-        """
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        """
-        Stop.
-        """
-        self.told.append("stop")
 
 
 class PretendedTests(SynchronousTestCase):
