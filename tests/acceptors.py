@@ -127,7 +127,7 @@ class ListedFactory(Factory):
         return first and first()
 
 
-class Base(SynchronousTestCase):
+class AcceptorTestCase(SynchronousTestCase):
     """
     Acceptors on real listening sockets, and a reactor in memory.
     """

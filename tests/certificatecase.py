@@ -40,9 +40,9 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 """
 
 
-class CertificateTests(SynchronousTestCase):
+class CertificateTestCase(SynchronousTestCase):
     """
-    What the tests have in common.
+    Writes and loads certificates, and shows what clients see of them.
     """
 
     def write(self, *contents: bytes) -> str:

@@ -54,9 +54,9 @@ class ListedEpoll(PretendedEpoll):
         self.isClosed = True
 
 
-class PretendedTests(SynchronousTestCase):
+class ConnectionsTestCase(SynchronousTestCase):
     """
-    What tests over pretended sockets need.
+    Has two connections over pretended sockets.
     """
 
     def setUp(self) -> None:

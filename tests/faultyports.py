@@ -239,7 +239,7 @@ class Ports:
                 self.fault.end()
 
 
-class FaultTests(SynchronousTestCase):
+class FaultTestCase(SynchronousTestCase):
     """
     Has calls fail, and judges what readers have then.
 

@@ -104,9 +104,9 @@ class Readers(Service):
         """
 
 
-class ProxyTests(SynchronousTestCase):
+class ProxyTestCase(SynchronousTestCase):
     """
-    What the tests have in common.
+    Has a proxy whose other server is played by the test.
     """
 
     def setUp(self) -> None:

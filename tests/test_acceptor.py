@@ -17,11 +17,11 @@ from zope.interface.verify import verifyObject
 from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE
-from tests.acceptors import LONGEST_QUEUE, Base, ScopedSocket, queueInfo
+from tests.acceptors import LONGEST_QUEUE, AcceptorTestCase, ScopedSocket, queueInfo
 from tests.support import linesOf, noSpace
 
 
-class AcceptorTests(Base):
+class AcceptorTests(AcceptorTestCase):
     """
     Tests of what L{Acceptor} makes of a port, and of its limit.
     """
@@ -140,7 +140,7 @@ class AcceptorTests(Base):
         self.assertFalse(self.port.connected)
 
 
-class AddressTests(Base):
+class AddressTests(AcceptorTestCase):
     """
     Tests of L{Acceptor} on other ports than those of IPv4.
     """

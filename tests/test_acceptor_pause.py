@@ -15,11 +15,11 @@ from twisted.logger import capturedLogs, formatEvent
 from fastpoetry.connection.kernel import LOST
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import PAUSE, Acceptor
-from tests.acceptors import Base, FailingReciter
+from tests.acceptors import AcceptorTestCase, FailingReciter
 from tests.support import linesOf, noSpace, openDescriptors
 
 
-class PauseTests(Base):
+class PauseTests(AcceptorTestCase):
     """
     Tests of what L{Acceptor} does when it can let nobody in.
     """
@@ -164,7 +164,7 @@ class PauseTests(Base):
         self.checkPause(acceptor, two)
 
 
-class LostTests(Base):
+class LostTests(AcceptorTestCase):
     """
     Tests of what L{Acceptor} does about connections that are lost as they begin.
     """

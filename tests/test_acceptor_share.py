@@ -12,7 +12,7 @@ import resource
 from fastpoetry import descriptors
 from fastpoetry.descriptors import RESERVE, freeDescriptors
 from fastpoetry.listening.acceptor import ACCEPTORS, PAUSE, Acceptor
-from tests.acceptors import Base
+from tests.acceptors import AcceptorTestCase
 from tests.support import openDescriptors
 
 
@@ -24,7 +24,7 @@ def taken() -> int:
     return len(openDescriptors()) + 1
 
 
-class ShareTests(Base):
+class ShareTests(AcceptorTestCase):
     """
     Tests of how acceptors share the descriptors of the process.
     """

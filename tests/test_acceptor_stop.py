@@ -15,11 +15,11 @@ from twisted.python.failure import Failure
 from fastpoetry.connection.factory import SLOW_TICK, TICK
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.protocol import PoetryFactory
-from tests.acceptors import Base, Reciter
+from tests.acceptors import AcceptorTestCase, Reciter
 from tests.support import StaticSource, openDescriptors
 
 
-class StopTests(Base):
+class StopTests(AcceptorTestCase):
     """
     Tests of how L{Acceptor} stops.
     """

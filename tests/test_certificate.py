@@ -13,12 +13,12 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry.endpoints.certificate import Certificate
 from fastpoetry.error import CertificateError
-from tests.certificatecase import CA, DH, LEAF, MIDDLE, OTHER, CertificateTests
+from tests.certificatecase import CA, DH, LEAF, MIDDLE, OTHER, CertificateTestCase
 from tests.certificates import Issued, issue
 from tests.tlspeer import VERSIONS
 
 
-class FileTests(CertificateTests):
+class FileTests(CertificateTestCase):
     """
     Tests of the files.
     """
@@ -177,7 +177,7 @@ class FileTests(CertificateTests):
         self.refused("SSL routines: ca key too small", path, path, path)
 
 
-class HandshakeTests(CertificateTests):
+class HandshakeTests(CertificateTestCase):
     """
     Tests of what clients are served with.
     """

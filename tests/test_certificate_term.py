@@ -11,11 +11,11 @@ from twisted.logger import LogLevel, capturedLogs
 
 from fastpoetry import files
 from fastpoetry.endpoints.certificate import DAY, Certificate
-from tests.certificatecase import DH, END, LEAF, OTHER, CertificateTests
+from tests.certificatecase import DH, END, LEAF, OTHER, CertificateTestCase
 from tests.threads import noThread
 
 
-class TermTests(CertificateTests):
+class TermTests(CertificateTestCase):
     """
     Tests of how long a certificate is valid.
     """

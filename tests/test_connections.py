@@ -14,12 +14,12 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.connections import Connections
-from tests.connections import ListedEpoll, PretendedTests
+from tests.connections import ConnectionsTestCase, ListedEpoll
 from tests.protocols import Listener
 from tests.wire import PretendedEpoll
 
 
-class ConnectionsTests(PretendedTests):
+class ConnectionsTests(ConnectionsTestCase):
     """
     Tests of L{Connections}.
     """

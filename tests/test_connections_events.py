@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from fastpoetry.connection.transport import Transport
-from tests.connections import PretendedTests
+from tests.connections import ConnectionsTestCase
 from tests.protocols import HalfListener, Listener
 from tests.support import noSpace
 from tests.wire import PEER
@@ -21,7 +21,7 @@ from tests.wire import PEER
 _IN, _OUT, _HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 
 
-class WaitTests(PretendedTests):
+class WaitTests(ConnectionsTestCase):
     """
     Tests of what the kernel is asked to wait for.
     """
@@ -169,7 +169,7 @@ class WaitTests(PretendedTests):
         self.assertEqual(self.connections._open[heir.fd], heir)
 
 
-class EventTests(PretendedTests):
+class EventTests(ConnectionsTestCase):
     """
     Tests of what is done about events.
     """

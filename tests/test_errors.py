@@ -31,7 +31,7 @@ from tests.faults import (
     Call,
     Cell,
 )
-from tests.faultyports import NEXT, FaultTests, Reader
+from tests.faultyports import NEXT, FaultTestCase, Reader
 
 # None; one that goes at once, on UNIX with its last byte; one for which that goes by
 # itself; and one that waits for its reader.
@@ -49,7 +49,7 @@ def noDescriptor(*arguments: object) -> int:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-class ErrorTests(FaultTests):
+class ErrorTests(FaultTestCase):
     """
     Each call, with each of its errors.
     """

@@ -38,7 +38,7 @@ from tests.faults import (
     Cell,
     Fault,
 )
-from tests.faultyports import FaultTests, Ports, Reader
+from tests.faultyports import FaultTestCase, Ports, Reader
 
 # None; one record; several; and so many that they wait for their reader.
 SHORT, LONG, LONGEST = 2_817, 60_000, 600_000
@@ -215,7 +215,7 @@ class TLSPorts(Ports):
         return TLSReader(self.address, way, VERSIONS[self.kind])
 
 
-class TLSBase(FaultTests):
+class TLSFaultTestCase(FaultTestCase):
     """
     Has calls fail over TLS.
     """
@@ -254,7 +254,7 @@ class TLSBase(FaultTests):
         self.assertWhole(call)
 
 
-class SystemTests(TLSBase):
+class SystemTests(TLSFaultTestCase):
     """
     Each call of the system, with each of its errors.
     """
@@ -348,7 +348,7 @@ class SystemTests(TLSBase):
         self.check("setblocking", SETBLOCKING, 2, sizes=(0,), ways=(DAWDLES,))
 
 
-class StopTests(TLSBase):
+class StopTests(TLSFaultTestCase):
     """
     Who is in flight when a port is closed.
     """
@@ -371,7 +371,7 @@ class StopTests(TLSBase):
                 self.assertEqual(self.ports.reactor.getDelayedCalls(), [])
 
 
-class OpenSSLTests(TLSBase):
+class OpenSSLTests(TLSFaultTestCase):
     """
     Each call of OpenSSL, with each kind of error.
     """

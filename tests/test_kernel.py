@@ -19,7 +19,7 @@ from tests.support import openDescriptors
 from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 
-class KernelTests(SynchronousTestCase):
+class KernelTestCase(SynchronousTestCase):
     """
     What these tests have in common.
     """
@@ -50,7 +50,7 @@ def isClosed(server: socket.socket) -> bool:
     return progress(server, 0).isClosed
 
 
-class TCPTests(KernelTests):
+class TCPTests(KernelTestCase):
     """
     Tests of TCP connections.
     """
@@ -324,7 +324,7 @@ class TCPTests(KernelTests):
         self.assertEqual(openDescriptors(), before)
 
 
-class UNIXTests(KernelTests):
+class UNIXTests(KernelTestCase):
     """
     Tests of UNIX sockets.
     """

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import Acceptor
 from fastpoetry.socketmemory import OVER, PAUSE, SocketMemory
-from tests.acceptors import Base
+from tests.acceptors import AcceptorTestCase
 
 # Pages: a megabyte has 250 of 4,000 bytes.
 LOW, PRESSURE = 250_000, 375_000
@@ -137,7 +137,7 @@ class Looks(SocketMemory):
         self.looks.append((now, readers))
 
 
-class AcceptorTests(Base):
+class AcceptorTests(AcceptorTestCase):
     """
     Tests of when a port looks.
     """

@@ -22,11 +22,11 @@ from fastpoetry.interfaces import IPoetrySource, IReloadable
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.proxy import FIRST_PAUSE, ProxyService
 from fastpoetry.upstream import CHECK_INTERVAL
-from tests.proxies import HERE, THERE, ProxyTests, Readers, Upstream
+from tests.proxies import HERE, THERE, ProxyTestCase, Readers, Upstream
 from tests.wire import Wire
 
 
-class ProxyServiceTests(ProxyTests):
+class ProxyServiceTests(ProxyTestCase):
     """
     Tests of L{ProxyService}.
     """

@@ -10,11 +10,11 @@ from twisted.logger import capturedLogs
 
 from fastpoetry.client import PoetryFetchError
 from fastpoetry.protocol import PoetryFactory
-from tests.proxies import ProxyTests
+from tests.proxies import ProxyTestCase
 from tests.wire import Wire
 
 
-class StopTests(ProxyTests):
+class StopTests(ProxyTestCase):
     """
     Tests of how L{fastpoetry.proxy.ProxyService} stops.
     """
@@ -79,7 +79,7 @@ class StopTests(ProxyTests):
         self.assertFalse(self.proxy.running)
 
 
-class LeaveTests(ProxyTests):
+class LeaveTests(ProxyTestCase):
     """
     Tests of who leaves before the poem is there.
     """

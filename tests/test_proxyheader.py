@@ -31,7 +31,7 @@ from tests.tlspeer import Client, Creator
 from tests.wire import Wire
 
 
-class Base(SynchronousTestCase):
+class HeaderTestCase(SynchronousTestCase):
     """
     Connections from a proxy.
     """
@@ -92,7 +92,7 @@ class Base(SynchronousTestCase):
         self.assertEqual((wire.socket.seen, wire.socket.taken), ("reset", b""))
 
 
-class HeaderTests(Base):
+class HeaderTests(HeaderTestCase):
     """
     Tests of L{HeaderFactory} and its protocol.
     """
@@ -336,7 +336,7 @@ class HeaderTests(Base):
         wire.reset()
 
 
-class TLSTests(Base):
+class TLSTests(HeaderTestCase):
     """
     Tests of headers before TLS.
     """

@@ -23,7 +23,7 @@ from tests.tlspeer import (
     Creator,
     Listener,
     Only,
-    TLSTests,
+    TLSTestCase,
     TLSWire,
     WholeListener,
 )
@@ -40,7 +40,7 @@ def onlyRSA(context: SSL.Context) -> None:
     context.set_cipher_list(b"AES128-GCM-SHA256")
 
 
-class HandshakeTests(TLSTests):
+class HandshakeTests(TLSTestCase):
     """
     Tests of what comes before the protocol.
     """

@@ -16,7 +16,7 @@ from fastpoetry.endpoints.tlstransport import MAX_WITHOUT_DATA
 from fastpoetry.endpoints.tlswriter import RECORD
 from fastpoetry.protocol import PoetryFactory
 from tests.support import POEM, Reactor, StaticSource, writeAnd
-from tests.tlspeer import BIG, VERSIONS, Client, Creator, Listener, TLSTests, TLSWire
+from tests.tlspeer import BIG, VERSIONS, Client, Creator, Listener, TLSTestCase, TLSWire
 
 # No record has more than so many bytes besides what it holds (RFC 5246, 6.2.3).
 EXTRA = 2048
@@ -65,7 +65,7 @@ class Short(SSL.Connection):
         return super().send(data[:512])
 
 
-class DeliveryTests(TLSTests):
+class DeliveryTests(TLSTestCase):
     """
     Tests of poems over TLS.
     """
@@ -312,7 +312,7 @@ class DeliveryTests(TLSTests):
         self.assertIn(" got 0 of 256000 bytes: SSL routines: decryption failed", line)
 
 
-class FloodTests(TLSTests):
+class FloodTests(TLSTestCase):
     """
     Tests of readers who send records without content.
     """

@@ -18,12 +18,12 @@ from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.error import ListenError
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.certificatecase import DH, LEAF, MIDDLE, CertificateTests
+from tests.certificatecase import DH, LEAF, MIDDLE, CertificateTestCase
 from tests.support import Reactor, StaticSource
 from tests.tlspeer import Only
 
 
-class EndpointTests(CertificateTests):
+class EndpointTests(CertificateTestCase):
     """
     Tests of L{TLSEndpoint}, and of a server with one.
     """

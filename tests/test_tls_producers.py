@@ -13,7 +13,14 @@ from zope.interface import implementer
 from fastpoetry.endpoints.tlswriter import RECORD
 from tests.protocols import Producer
 from tests.support import POEM, writeAnd
-from tests.tlspeer import BIG, Client, Listener, ProtocolTests, TLSWire, WholeListener
+from tests.tlspeer import (
+    BIG,
+    Client,
+    Listener,
+    TLSProtocolTestCase,
+    TLSWire,
+    WholeListener,
+)
 
 
 @implementer(IPushProducer, IPullProducer)
@@ -38,7 +45,7 @@ class PieceProducer(Producer):
             self.transport.unregisterProducer()
 
 
-class ProducerTests(ProtocolTests):
+class ProducerTests(TLSProtocolTestCase):
     """
     Tests of producers.
     """

@@ -19,7 +19,7 @@ from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from tests.play import PretendedAcceptor, tries
 from tests.support import Reactor, StaticSource
-from tests.tlspeer import VERSIONS, Client, TLSTests, TLSWire
+from tests.tlspeer import VERSIONS, Client, TLSTestCase, TLSWire
 from tests.wire import PretendedEpoll
 
 POETRY = random.Random(8446).randbytes(2**18)
@@ -59,7 +59,7 @@ class Play:
     A server, one reader, and the clock.
     """
 
-    def __init__(self, test: TLSTests, plan: Plan) -> None:
+    def __init__(self, test: TLSTestCase, plan: Plan) -> None:
         self.test = test
         self.plan = plan
         self.poem = POETRY[: plan.size]
@@ -250,7 +250,7 @@ OPERATIONS = st.sampled_from(_NAMES).flatmap(
 )
 
 
-class TLSProperties(TLSTests):
+class TLSProperties(TLSTestCase):
     """
     Properties of poems over TLS.
     """

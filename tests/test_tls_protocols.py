@@ -11,10 +11,10 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 
 from fastpoetry.endpoints.tlswriter import RECORD
 from tests.support import POEM, writeAnd
-from tests.tlspeer import BIG, VERSIONS, Listener, ProtocolTests, WholeListener
+from tests.tlspeer import BIG, VERSIONS, Listener, TLSProtocolTestCase, WholeListener
 
 
-class WriteTests(ProtocolTests):
+class WriteTests(TLSProtocolTestCase):
     """
     Tests of what is written.
     """
@@ -112,7 +112,7 @@ class WriteTests(ProtocolTests):
             self.assertEqual(len(wire.sent), len(data) + wire.tls.overhead)
 
 
-class EndTests(ProtocolTests):
+class EndTests(TLSProtocolTestCase):
     """
     Tests of how connections end.
     """

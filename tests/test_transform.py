@@ -20,7 +20,14 @@ from fastpoetry.transform import (
     TransformService,
     UnknownTransform,
 )
-from tests.transforms import ANSWER, LIMIT, LONG, LONG_ANSWER, REQUEST, ServedCase
+from tests.transforms import (
+    ANSWER,
+    LIMIT,
+    LONG,
+    LONG_ANSWER,
+    REQUEST,
+    TransformTestCase,
+)
 from tests.wire import Wire
 
 # Requests of at most 64 bytes; why each is refused.
@@ -114,7 +121,7 @@ class TransformServiceTests(SynchronousTestCase):
         self.assertRaises(UnknownTransform, service.transform, "cummingsify", "HA")
 
 
-class AnswerTests(ServedCase):
+class AnswerTests(TransformTestCase):
     """
     Tests of how L{fastpoetry.transform.TransformProtocol} answers.
     """
@@ -295,7 +302,7 @@ class AnswerTests(ServedCase):
         self.assertEqual((factory.maxLength, factory.timeout), (2**20, 60.0))
 
 
-class RefusalTests(ServedCase):
+class RefusalTests(TransformTestCase):
     """
     Tests of what L{fastpoetry.transform.TransformProtocol} does not answer.
     """

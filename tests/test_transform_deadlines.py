@@ -13,14 +13,14 @@ from tests.transforms import (
     LONG_ANSWER,
     LONG_REQUEST,
     REQUEST,
-    ServedCase,
+    TransformTestCase,
 )
 from tests.wire import PretendedEpoll, Wire
 
 SENT_NOTHING = "which sent nothing for 40.0 seconds"
 
 
-class DeadlineTests(ServedCase):
+class DeadlineTests(TransformTestCase):
     """
     Tests of the clients of L{fastpoetry.transform.TransformProtocol} that get
     stuck.
@@ -141,7 +141,7 @@ class DeadlineTests(ServedCase):
         self.assertEqual(wire.socket.end, "clean")
 
 
-class StandingStillTests(ServedCase):
+class StandingStillTests(TransformTestCase):
     """
     Tests of a process that stood still, and of what came meanwhile.
     """

@@ -25,7 +25,7 @@ from tests.transforms import (
     LONG_ANSWER,
     LONG_REQUEST,
     REQUEST,
-    ServedCase,
+    TransformTestCase,
     netstring,
 )
 from tests.wire import Wire
@@ -34,7 +34,7 @@ from tests.wire import Wire
 BEGINNING = b"%d:proclaim." % LIMIT
 
 
-class TransformMemoryTests(ServedCase):
+class TransformMemoryTests(TransformTestCase):
     """
     Tests of the memory of L{TransformFactory}: there is some for two requests.
     """

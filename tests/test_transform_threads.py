@@ -13,12 +13,12 @@ from tests.transforms import (
     LONG_ANSWER,
     LONG_REQUEST,
     REQUEST,
-    ServedCase,
+    TransformTestCase,
     netstring,
 )
 
 
-class TransformThreadTests(ServedCase):
+class TransformThreadTests(TransformTestCase):
     """
     Tests of the thread of L{TransformFactory}.
     """

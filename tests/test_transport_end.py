@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from fastpoetry.protocol import PoetryFactory
 from tests.protocols import HalfListener, Listener
 from tests.support import BIG, POEM, StaticSource, writeAnd
-from tests.transports import PretendedTests
+from tests.transports import TransportTestCase
 from tests.wire import PEER
 
 # What a send fails with when the other side, the network or the memory has gone.
@@ -28,7 +28,7 @@ ERRORS = (
 )
 
 
-class DeliveryTests(PretendedTests):
+class DeliveryTests(TransportTestCase):
     """
     Tests of the order of system calls: the close of a socket is a reset until
     everything, and the end, is with the kernel.
@@ -152,7 +152,7 @@ class DeliveryTests(PretendedTests):
         self.assertEqual(len(self.connections), 0)
 
 
-class EndTests(PretendedTests):
+class EndTests(TransportTestCase):
     """
     Tests of how connections of any protocol end.
     """

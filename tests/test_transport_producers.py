@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 
 from tests.protocols import Listener, Producer
 from tests.support import POEM
-from tests.transports import PretendedTests
+from tests.transports import TransportTestCase
 
 
-class ProducerTests(PretendedTests):
+class ProducerTests(TransportTestCase):
     """
     Tests of producers.
     """

@@ -17,11 +17,11 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.transport import Transport
 from tests.protocols import HalfListener, Listener, Producer
 from tests.support import POEM, Reactor, writeAnd
-from tests.transports import PretendedTests
+from tests.transports import TransportTestCase
 from tests.wire import PEER, PretendedEpoll, PretendedSocket
 
 
-class ErrorTests(PretendedTests):
+class ErrorTests(TransportTestCase):
     """
     Tests of protocols that fail: it costs their connection, and no other.
     """

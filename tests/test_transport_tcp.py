@@ -14,10 +14,10 @@ from zope.interface.verify import verifyObject
 from sandbox import DEADLINE
 from tests.protocols import HalfListener, Listener
 from tests.support import BIG, POEM, writeAnd
-from tests.transports import RealTests
+from tests.transports import RealTransportTestCase
 
 
-class TCPTests(RealTests):
+class TCPTests(RealTransportTestCase):
     """
     Tests of L{Transport} over TCP.
     """

@@ -29,7 +29,7 @@ from fastpoetry.protocol import PoetryFactory
 from sandbox import DEADLINE
 from tests.protocols import Listener, Producer
 from tests.support import BIG, POEM, StaticSource, openDescriptors, writeAnd
-from tests.transports import RealTests
+from tests.transports import RealTransportTestCase
 
 
 class RefusingSocket(socket.socket):
@@ -61,7 +61,7 @@ class RefusingSocket(socket.socket):
         return super().send(data, flags)
 
 
-class UNIXTests(RealTests):
+class UNIXTests(RealTransportTestCase):
     """
     Tests of L{UNIXTransport}: the last byte comes with a proof.
     """

@@ -13,10 +13,10 @@ from twisted.internet.error import ConnectionLost
 from fastpoetry.connection.transport import SENT_AT_ONCE
 from tests.protocols import HalfListener, Listener, Producer
 from tests.support import BIG, POEM, writeAnd
-from tests.transports import PretendedTests
+from tests.transports import TransportTestCase
 
 
-class WriteTests(PretendedTests):
+class WriteTests(TransportTestCase):
     """
     Tests of how L{Transport} sends.
     """
@@ -194,7 +194,7 @@ class WriteTests(PretendedTests):
         self.assertEqual(transport.waits, select.EPOLLIN)
 
 
-class MoreTests(PretendedTests):
+class MoreTests(TransportTestCase):
     """
     Tests of C{MSG_MORE}: the kernel may hold back what is followed by something,
     and must not hold back anything else.

@@ -53,7 +53,7 @@ class Client(http.client.HTTPConnection):
         return self.getresponse()
 
 
-class WebTestCase(SynchronousTestCase):
+class WebDaemonTestCase(SynchronousTestCase):
     """
     Serves a poem to browsers.
     """
@@ -87,7 +87,7 @@ class WebTestCase(SynchronousTestCase):
         return client
 
 
-class PlainTests(WebTestCase):
+class PlainTests(WebDaemonTestCase):
     """
     Tests over TCP and UNIX sockets.
     """
@@ -192,7 +192,7 @@ class PlainTests(WebTestCase):
         server.stop()
 
 
-class LongTests(WebTestCase):
+class LongTests(WebDaemonTestCase):
     """
     Tests with a poem that takes its time.
     """

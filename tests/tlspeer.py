@@ -363,9 +363,9 @@ class Only:
         return self.protocol
 
 
-class TLSTests(SynchronousTestCase):
+class TLSTestCase(SynchronousTestCase):
     """
-    What the tests have in common.
+    Connects clients of TLS.
     """
 
     def connect(
@@ -395,7 +395,7 @@ class TLSTests(SynchronousTestCase):
         self.assertEqual(len(wire.connections), 0)
 
 
-class ProtocolTests(TLSTests):
+class TLSProtocolTestCase(TLSTestCase):
     """
     Tests of both kinds of protocols.
     """

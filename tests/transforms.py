@@ -41,7 +41,7 @@ LONG_REQUEST = netstring(b"cummingsify." + LONG)
 LONG_ANSWER = netstring(LONG.lower())
 
 
-class ServedCase(SynchronousTestCase):
+class TransformTestCase(SynchronousTestCase):
     """
     What the tests of the server's side share.  There is memory for two of the longest
     requests.

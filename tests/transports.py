@@ -72,9 +72,9 @@ class RecordingSocket(PretendedSocket):
         self._record("close", "close")
 
 
-class PretendedTests(SynchronousTestCase):
+class TransportTestCase(SynchronousTestCase):
     """
-    What tests over pretended sockets need.
+    Connects over pretended sockets.
     """
 
     def setUp(self) -> None:
@@ -128,9 +128,9 @@ class PretendedTests(SynchronousTestCase):
             self.turn()
 
 
-class RealTests(SynchronousTestCase):
+class RealTransportTestCase(SynchronousTestCase):
     """
-    What tests over real sockets need.
+    Connects over real sockets.
     """
 
     def setUp(self) -> None:
