@@ -3,7 +3,7 @@ Properties of L{fastpoetry.listening.acceptor} that hold whatever happens, in wh
 order: Hypothesis chooses what happens.
 
 Every run of these tests is the same as the last.  For a long run, see
-L{tests.test_properties}.
+L{tests.test_protocol_properties}.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """
 Properties of poems over TLS that hold whatever happens, in whatever order: Hypothesis
-chooses what happens.  See F{tests/test_properties.py} for how to try more of it.
+chooses what happens.  See F{tests/test_protocol_properties.py} for how to try more of
+it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Hypothesis chooses what happens.
 Every run of these tests is the same as the last.  For a long run, which is
 different each time, say how many examples of each property it is to try::
 
-    FASTPOETRY_EXAMPLES=100000 python -m twisted.trial tests.test_properties
+    FASTPOETRY_EXAMPLES=100000 python -m twisted.trial tests.test_protocol_properties
 """
 
 from __future__ import annotations
