@@ -153,6 +153,13 @@ def noSpace(*arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def noPermission(*arguments: object) -> Any:
+    """
+    Fail as a call does without permission.
+    """
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
 def writeAnd(data: bytes, *names: str) -> Callable[[Any], None]:
     """
     @param names: of methods of a transport without arguments.

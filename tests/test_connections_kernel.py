@@ -8,52 +8,24 @@ from __future__ import annotations
 import gc
 import os
 import select
-import socket
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.main import CONNECTION_LOST
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import setReset
-from fastpoetry.connection.transport import Transport
 from sandbox import DEADLINE
 from tests.protocols import HalfListener, Listener
-from tests.support import Reactor, noSpace, openDescriptors
-from tests.wire import PEER
+from tests.support import noSpace, openDescriptors
+from tests.transports import RealTransportTestCase
 
 
-class KernelTests(SynchronousTestCase):
+class KernelTests(RealTransportTestCase):
     """
     Tests of L{Connections} with an C{epoll} and sockets of the kernel's.
     """
-
-    def setUp(self) -> None:
-        """
-        Make connections; at the end none may be left.
-        """
-        self.reactor = Reactor()
-        self.connections = Connections(self.reactor)
-        self.addCleanup(self.connections.close)
-        self.addCleanup(self.reactor.advance, 0)
-        self.addCleanup(self.connections.abort)
-
-    def connect(self, protocol: Any) -> tuple[socket.socket, Any]:
-        """
-        Begin a connection.
-
-        @return: the reader's socket, and the transport.
-        """
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            setReset(listener, True)
-            reader = socket.create_connection(listener.getsockname(), DEADLINE)
-            server, _ = listener.accept()
-        self.addCleanup(reader.close)
-        transport = Transport(server, protocol, PEER, self.connections)
-        self.connections.begin(transport)
-        return reader, transport
 
     def hasEvents(self, seconds: float = 0.0) -> bool:
         """

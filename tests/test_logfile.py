@@ -8,18 +8,11 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.logfile import BoundedLogFile
-
-
-def refuse(*arguments: object) -> Any:
-    """
-    Fail as a call does without permission.
-    """
-    raise PermissionError(errno.EACCES, "Permission denied")
+from tests.support import noPermission
 
 
 class BoundedLogFileTests(SynchronousTestCase):
@@ -159,7 +152,7 @@ class BoundedLogFileTests(SynchronousTestCase):
         """
         (self.directory / "poem.log.1").write_text("old")
         file = self.open(size=2)
-        rename = self.patch(os, "rename", refuse)
+        rename = self.patch(os, "rename", noPermission)
         for line in "1234":
             file.write(f"{line}\n")
         self.assertEqual(self.files(), {"poem.log": "1 2 3 4", "poem.log.1": "old"})
@@ -181,7 +174,7 @@ class BoundedLogFileTests(SynchronousTestCase):
 
         def renameOthers(old: str, new: str) -> None:
             if old == file.path:
-                refuse()
+                noPermission()
             rename(old, new)
 
         self.patch(os, "rename", renameOthers)
@@ -200,7 +193,7 @@ class BoundedLogFileTests(SynchronousTestCase):
         write = os.write
 
         def writeOne(fd: int, data: bytes) -> int:
-            self.patch(os, "write", refuse)
+            self.patch(os, "write", noPermission)
             return write(fd, data[:1])
 
         self.patch(os, "write", writeOne)

@@ -32,6 +32,7 @@ from fastpoetry.resolver import MAX_THREADS, Resolver
 from fastpoetry.transformclient import TransformError, TransformProxy
 from sandbox import DEADLINE
 from tests.test_client import ClientReactor
+from tests.threads import noThread
 
 
 class Names:
@@ -282,11 +283,7 @@ class LookupTests(ResolverTestCase):
         """
         When the system has no room for a thread, a client is told so.
         """
-
-        def start(thread: threading.Thread) -> None:
-            raise RuntimeError("can't start new thread")
-
-        self.patch(threading.Thread, "start", start)
+        self.patch(threading.Thread, "start", noThread)
         error = self.failureResultOf(self.get("name"), PoetryConnectError).value
         self.assertEqual(error.reason, "DNS lookup failed: can't start new thread")
 
@@ -416,12 +413,8 @@ class BoundTests(ResolverTestCase):
         When the system has no room for the thread of a lookup whose turn it is, that
         and all others that wait fail.
         """
-
-        def start(thread: threading.Thread) -> None:
-            raise RuntimeError("can't start new thread")
-
         waiting = [self.ask("first"), self.ask("second")]
-        self.patch(threading.Thread, "start", start)
+        self.patch(threading.Thread, "start", noThread)
         self.names.release("hung-1")
         self.reactor.turn()
         self.assertEqual([each.addresses for each in waiting], [[], []])

@@ -4,7 +4,6 @@ Tests of L{fastpoetry.server}: how it stops.
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from typing import Any
@@ -18,7 +17,7 @@ from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.support import BIG, ListeningReactor, StaticSource, socketPath
+from tests.support import BIG, ListeningReactor, StaticSource, noPermission, socketPath
 from tests.wire import PretendedEpoll, Wire
 
 
@@ -285,11 +284,7 @@ class UNIXTests(SynchronousTestCase):
         the same.
         """
         (wire,) = connectWires(self.server, 1)
-
-        def fail(path: bytes) -> None:
-            raise PermissionError(errno.EACCES, "Permission denied")
-
-        self.patch(os, "unlink", fail)
+        self.patch(os, "unlink", noPermission)
         with capturedLogs() as events:
             stopped = self.server.stopService()
             self.reactor.advance(0)

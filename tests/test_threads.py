@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.threads import callInThread
 from sandbox import DEADLINE
+from tests.threads import noThread
 
 
 class CallInThreadTests(SynchronousTestCase):
@@ -85,9 +86,5 @@ class CallInThreadTests(SynchronousTestCase):
         """
         When there is no room for another thread, that is said at once.
         """
-
-        def start(thread: threading.Thread) -> None:
-            raise RuntimeError("can't start new thread")
-
-        self.patch(threading.Thread, "start", start)
+        self.patch(threading.Thread, "start", noThread)
         self.assertRaises(RuntimeError, self.call, divmod, 17, 5)

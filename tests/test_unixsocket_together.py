@@ -17,7 +17,7 @@ from fastpoetry.endpoints import unixsocket
 from fastpoetry.endpoints.unixsocket import listenUNIX
 from fastpoetry.text import explain
 from sandbox import DEADLINE
-from tests.support import Reactor
+from tests.support import Reactor, noPermission
 from tests.test_unixsocket import TAKEN, CountedFactory, UNIXSocketTestCase
 
 
@@ -83,7 +83,7 @@ class TogetherTests(UNIXSocketTestCase):
         self.assertListens(port)
         self.close(port)
         patch.restore()
-        self.patch(os, "open", self.deny)
+        self.patch(os, "open", noPermission)
         self.assertListens(self.listen())
 
     def noLocks(self, fd: int, operation: int) -> None:
@@ -91,12 +91,6 @@ class TogetherTests(UNIXSocketTestCase):
         Be a file system that has no locks on directories.
         """
         raise OSError(errno.EBADF, "Bad file descriptor")
-
-    def deny(self, path: bytes, flags: int) -> None:
-        """
-        Be a directory that may not be read.
-        """
-        raise PermissionError(errno.EACCES, "Permission denied")
 
     def test_two(self) -> None:
         """

@@ -44,8 +44,9 @@ class PlayedThreads:
         waiting.callback(result)
 
 
-def noThread(reactor: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+def noThread(*arguments: object) -> Any:
     """
-    Be where the system has no room for another thread.
+    Fail as C{threading.Thread.start} and L{fastpoetry.threads.callInThread} do where
+    the system has no room for another thread.
     """
     raise RuntimeError("can't start new thread")
