@@ -19,7 +19,7 @@ from fastpoetry.anthology import Anthology, Choice, Daily, inOrder, readPoems
 from fastpoetry.error import PoemError
 from fastpoetry.interfaces import IPoetrySource, IReloadable
 from tests.support import DAY, Reactor
-from tests.test_anthology_choice import WallClock
+from tests.test_anthology_choice import PlayedClock
 from tests.threads import PlayedThreads, noThread
 
 # What a file has, and the poems that are made of it.
@@ -257,7 +257,7 @@ class AnthologyTests(SynchronousTestCase):
         service = self.make()
         service.startService()
         self.assertIn(service.getPoem(), [b"one\n", b"two\n"])
-        clock = WallClock(2026, 11, 26)
+        clock = PlayedClock(2026, 11, 26)
         service = self.make(partial(Daily, now=clock))
         service.startService()
         self.assertEqual(service.getPoem(), service.getPoem())

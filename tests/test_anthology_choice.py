@@ -44,7 +44,7 @@ MIDNIGHTS = [
 NUMBERS = [b"%d\n" % number for number in range(1000)]
 
 
-class WallClock:
+class PlayedClock:
     """
     A wall clock that a test sets.
     """
@@ -104,7 +104,7 @@ class DailyTests(SynchronousTestCase):
 
         @return: the poems of these days.
         """
-        clock = WallClock(1970, 1, 1)
+        clock = PlayedClock(1970, 1, 1)
         poems = [b"%c" % letter for letter in b"abcdefgh"[:number]]
         daily = Daily(poems, seed, now=clock)
         days = []
@@ -126,7 +126,7 @@ class DailyTests(SynchronousTestCase):
         At midnight the poem changes, and when the clock is set back it is again that
         of the day before.
         """
-        clock = WallClock(2026, 11, 26)
+        clock = PlayedClock(2026, 11, 26)
         daily = Daily(NUMBERS, now=clock)
         poem = daily()
         clock.seconds += DAY - 0.001
@@ -146,7 +146,7 @@ class DailyTests(SynchronousTestCase):
         The order of a cycle is computed once, when the poems are read, however many ask
         and on how many days; and that of the next one when it comes.
         """
-        clock = WallClock(2026, 11, 26)
+        clock = PlayedClock(2026, 11, 26)
         with mock.patch.object(anthology, "sha256", wraps=sha256) as hashing:
             daily = Daily(NUMBERS, now=clock)
             count = hashing.call_count
@@ -162,7 +162,7 @@ class DailyTests(SynchronousTestCase):
         """
         The poem of a day is looked for once.
         """
-        daily = Daily(NUMBERS, now=WallClock(2026, 11, 26))
+        daily = Daily(NUMBERS, now=PlayedClock(2026, 11, 26))
         self.patch(daily, "_cycle", None)
         daily()
 
@@ -170,7 +170,7 @@ class DailyTests(SynchronousTestCase):
         """
         A clock that is far off has its poem, too.
         """
-        clock = WallClock(1969, 12, 29)
+        clock = PlayedClock(1969, 12, 29)
         daily = Daily(NUMBERS[:3], now=clock)
         poems = set()
         for _ in range(3):
@@ -184,10 +184,10 @@ class DailyTests(SynchronousTestCase):
         or is left out.
         """
         for zone, midnight, yesterday, today in MIDNIGHTS:
-            clock = WallClock(*midnight)
+            clock = PlayedClock(*midnight)
             daily = Daily(NUMBERS, timezone=ZoneInfo(zone), now=clock)
-            expected = Daily(NUMBERS, now=WallClock(*today))()
+            expected = Daily(NUMBERS, now=PlayedClock(*today))()
             self.assertEqual(daily(), expected, (zone, midnight))
             clock.seconds -= 0.001
-            expected = Daily(NUMBERS, now=WallClock(*yesterday))()
+            expected = Daily(NUMBERS, now=PlayedClock(*yesterday))()
             self.assertEqual(daily(), expected, (zone, midnight))

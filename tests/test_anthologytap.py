@@ -11,13 +11,13 @@ from datetime import timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from twisted.python import usage
 from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.anthology import Anthology, Daily, each, inOrder
 from fastpoetry.commands import tap
+from tests.support import assertRefused
 
 # What is added to a poem; what the one sentence says.
 REFUSED = {
@@ -84,14 +84,6 @@ class OptionsTests(SynchronousTestCase):
         _, *deployments = daemon
         return [next(iter(deployment)) for deployment in deployments]
 
-    def assertRefused(self, arguments: list[str], sentence: str) -> None:
-        """
-        Assert that options are refused in one sentence.
-        """
-        error = self.assertRaises(usage.UsageError, self.parse, *arguments)
-        self.assertIn(sentence, str(error), arguments)
-        self.assertNotIn("\n", str(error), arguments)
-
     def test_choices(self) -> None:
         """
         A choice makes anthologies of all poems.
@@ -103,39 +95,42 @@ class OptionsTests(SynchronousTestCase):
             for source, path in zip(sources, [self.poems, __file__]):
                 self.assertIsInstance(source, Anthology)
                 self.assertEqual(FilePath(path).path, source.path)
-                self.assertIs(choice, source.choose)
+                self.assertIs(source.choose, choice)
 
     def test_daily(self) -> None:
         """
         The poem of the day has a seed and a time zone; by default, no seed, and UTC.
         """
         (source,) = self.sources("--choose", "daily")
-        self.assertIs(Daily, source.choose.func)
-        self.assertEqual({"seed": "", "timezone": timezone.utc}, source.choose.keywords)
+        self.assertIs(source.choose.func, Daily)
+        self.assertEqual(source.choose.keywords, {"seed": "", "timezone": timezone.utc})
         (source,) = self.sources(
             *["--choose", "daily", "--seed", "x", "--timezone", "Europe/Rome"]
         )
         self.assertEqual(
-            {"seed": "x", "timezone": ZoneInfo("Europe/Rome")}, source.choose.keywords
+            source.choose.keywords, {"seed": "x", "timezone": ZoneInfo("Europe/Rome")}
         )
 
     def test_refused(self) -> None:
         """
         What cannot be is refused in one plain sentence with the value.
         """
-        for arguments, sentence in REFUSED.values():
-            self.assertRefused(arguments, sentence)
-        self.assertRefused([], f"Not a regular file: {self.poems}")
+        nothing: list[str] = []
+        noChoice = nothing, f"Not a regular file: {self.poems}"
+        assertRefused(self, self.parse, {**REFUSED, "no choice": noChoice})
 
     def test_noTimeZone(self) -> None:
         """
         So is what is no time zone.
         """
-        for name in NO_ZONES:
-            self.assertRefused(
+        refused = {
+            name: (
                 ["--choose", "daily", "--timezone", name],
                 f"--timezone is not known to this system: {name}",
             )
+            for name in NO_ZONES
+        }
+        assertRefused(self, self.parse, refused)
 
     def test_noTimeZones(self) -> None:
         """
@@ -172,4 +167,4 @@ class OptionsTests(SynchronousTestCase):
         for more, isImported in [([], b"False"), (["--choose", "each"], b"True")]:
             command = [sys.executable, "-c", program, __file__, *more]
             printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-            self.assertEqual(isImported, printed.strip())
+            self.assertEqual(printed.strip(), isImported)
