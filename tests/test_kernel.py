@@ -21,7 +21,7 @@ from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
 
 class KernelTestCase(SynchronousTestCase):
     """
-    What these tests have in common.
+    Has a server that sends, and waits for the kernel.
     """
 
     def fill(self, server: socket.socket) -> int:

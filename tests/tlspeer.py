@@ -397,7 +397,7 @@ class TLSTestCase(SynchronousTestCase):
 
 class TLSProtocolTestCase(TLSTestCase):
     """
-    Tests of both kinds of protocols.
+    Connects clients, for protocols that know halves of a connection and for others.
     """
 
     def begin(

@@ -43,8 +43,8 @@ LONG_ANSWER = netstring(LONG.lower())
 
 class TransformTestCase(SynchronousTestCase):
     """
-    What the tests of the server's side share.  There is memory for two of the longest
-    requests.
+    Serves transforms to clients that are played by the test.  There is memory for two
+    of the longest requests.
     """
 
     def setUp(self) -> None:
