@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.endpoints.tls}: the files of certificates, and handshakes.
+Tests of L{fastpoetry.endpoints.certificate}: the files of certificates, and handshakes.
 """
 
 from __future__ import annotations

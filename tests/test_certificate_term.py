@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.endpoints.tls}: how long a certificate is valid.
+Tests of L{fastpoetry.endpoints.certificate}: how long a certificate is valid.
 """
 
 from __future__ import annotations

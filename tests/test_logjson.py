@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.log.json}.
+Tests of L{fastpoetry.log.json}, and of L{fastpoetry.logjson} that makes its lines.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class JSONTests(OutputTestCase):
         self.assertEqual(
             self.fields(one=Named(), some={Named()}),
             {
-                "one": "<tests.test_log_json.Named object>",
-                "some": "{<tests.test_log_json.Named object>}",
+                "one": "<tests.test_logjson.Named object>",
+                "some": "{<tests.test_logjson.Named object>}",
             },
         )
 
