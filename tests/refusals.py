@@ -70,7 +70,7 @@ class RefusalTestCase(SynchronousTestCase):
             self.assertIn(part, terminal)
         self.assertNotIn("Traceback", terminal)
         left = set(os.listdir(sandbox.path)) - before - {"twistd.log"}
-        self.assertEqual(set(), left, "left behind")
+        self.assertEqual(left, set(), "left behind")
 
     def tryStart(self, name: str) -> str:
         """
@@ -92,4 +92,4 @@ class RefusalTestCase(SynchronousTestCase):
         """
         with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
             wrong = "\n\n".join(filter(None, pool.map(self.tryStart, self.starts)))
-        self.assertEqual("", wrong, wrong)
+        self.assertEqual(wrong, "", wrong)

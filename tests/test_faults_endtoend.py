@@ -38,7 +38,7 @@ class FaultsTests(SynchronousTestCase):
             text=True,
             timeout=600,
         )
-        self.assertEqual(0, done.returncode, done.stdout)
+        self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn(f"`{group}` |\n", done.stdout)
 
     def test_handOver(self) -> None:

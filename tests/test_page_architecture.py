@@ -69,7 +69,7 @@ class ArchitecturePageTests(SynchronousTestCase):
             self.assertIn(f"\nclass {cls}(", code)
             self.assertIn(f"    def {function}(", code)
             named += 1
-        self.assertEqual(2, named)
+        self.assertEqual(named, 2)
 
     @skipUnless(which("dot"), "Graphviz is not installed")
     def test_drawing(self) -> None:
@@ -90,4 +90,4 @@ class ArchitecturePageTests(SynchronousTestCase):
         drawn = set(re.findall(r"\\n(\w+\.py)", read(DRAWING)))
         self.assertTrue(drawn)
         names = {path.name for path in (ROOT / "fastpoetry").rglob("*.py")}
-        self.assertEqual(set(), drawn - names)
+        self.assertEqual(drawn - names, set())

@@ -148,14 +148,14 @@ class CompatibilityPageTests(SynchronousTestCase):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.resetwarnings()
                 self.assertIs(namedAny(codes(old)[0]), namedAny(codes(new)[0]))
-            self.assertEqual({FutureWarning}, {one.category for one in caught})
+            self.assertEqual({one.category for one in caught}, {FutureWarning})
 
     def test_options(self) -> None:
         """
         Each command has the options that the page lists, and no others.
         """
         table = rows(PAGE, "command", "options")
-        self.assertEqual(4, len(table))
+        self.assertEqual(len(table), 4)
         for command, options in table:
             there = optionsOf(codes(command)[0])
             self.assertEqual(sorted(codes(options)), sorted(there), command)
@@ -167,8 +167,8 @@ class CompatibilityPageTests(SynchronousTestCase):
         """
         table = {(codes(line)[0], level) for line, level in rows(PAGE, "line", "level")}
         there = linesOfLog()
-        self.assertEqual(set(), table - there)
-        self.assertEqual(set(), {one for one in there - table if one[1] != "info"})
+        self.assertEqual(table - there, set())
+        self.assertEqual({one for one in there - table if one[1] != "info"}, set())
 
     def test_outcomes(self) -> None:
         """

@@ -41,7 +41,7 @@ class LinkTests(SynchronousTestCase):
                     anchor and anchor not in anchors(target.read_text(encoding="utf-8"))
                 ):
                     wrong.append(f"{page.relative_to(ROOT)}: {link}")
-        self.assertEqual([], wrong)
+        self.assertEqual(wrong, [])
         self.assertGreater(count, 40)
 
     def test_longDescription(self) -> None:
@@ -52,7 +52,7 @@ class LinkTests(SynchronousTestCase):
         command = [sys.executable, "setup.py", "--long-description"]
         process = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
         page = process.stdout.decode("utf-8")
-        self.assertEqual([], links(page))
+        self.assertEqual(links(page), [])
         readme = read("README.md")
         self.assertEqual(readme.count("]("), page.count("]("))
         self.assertEqual(readme.splitlines()[0], page.splitlines()[0])
@@ -69,7 +69,7 @@ class LinkTests(SynchronousTestCase):
                     count += 1
                     if not any(ROOT.glob(path)):
                         wrong.append(f"{page.relative_to(ROOT)}: {path}")
-        self.assertEqual([], wrong)
+        self.assertEqual(wrong, [])
         self.assertGreater(count, 40)
 
     def test_modules(self) -> None:
@@ -83,7 +83,7 @@ class LinkTests(SynchronousTestCase):
                 count += 1
                 if find_spec(name) is None:
                     wrong.append(f"{page.relative_to(ROOT)}: {name}")
-        self.assertEqual([], wrong)
+        self.assertEqual(wrong, [])
         self.assertGreater(count, 10)
 
     def test_anchors(self) -> None:
@@ -92,11 +92,11 @@ class LinkTests(SynchronousTestCase):
         words by a number, too; what is in a block of code is no heading.
         """
         page = "# A `--b`: c, d_e?\n\n    # no\n\n```sh\n# no\n```\n## A\n## A\n"
-        self.assertEqual({"a---b-c-d_e", "a", "a-1"}, anchors(page))
+        self.assertEqual(anchors(page), {"a---b-c-d_e", "a", "a-1"})
 
     def test_found(self) -> None:
         """
         Links may go over two lines; those to other sites are not looked at.
         """
         page = "[a\nb](c.md#d) [e](https://example.org/) [f](#g)\n\n    [h](i)\n"
-        self.assertEqual(["c.md#d", "#g"], links(page))
+        self.assertEqual(links(page), ["c.md#d", "#g"])

@@ -99,8 +99,8 @@ class PublicServerPageTests(SynchronousTestCase):
         for number in range(len(blocks)):
             with contextlib.suppress(FileNotFoundError):
                 printed.append((sandbox.path / f"printed-{number}").read_text())
-        self.assertEqual((0, b""), (status, output), printed[-1:])
+        self.assertEqual((status, output), (0, b""), printed[-1:])
         for block, text in zip(blocks, printed):
             shown = block["shown"] or ""
             self.assertTrue(matches(shown, text), f"{block['commands']}\n{text}")
-        self.assertEqual("read often\n", (sandbox.path / "read").read_text())
+        self.assertEqual((sandbox.path / "read").read_text(), "read often\n")

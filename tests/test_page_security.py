@@ -77,7 +77,7 @@ class SecurityPageTests(SynchronousTestCase):
             for name in re.findall(r"\bMAX_\w+", targets)
         ]
         self.assertGreater(len(names), 20)
-        self.assertEqual([], [name for name in names if name not in self.bounds])
+        self.assertEqual([name for name in names if name not in self.bounds], [])
 
     def test_doors(self) -> None:
         """

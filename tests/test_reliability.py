@@ -74,7 +74,7 @@ class FaultTests(SynchronousTestCase):
         Assert that readers end in these ways.
         """
         crowd.run(DEADLINE)
-        self.assertEqual(counts, dict(crowd.outcomes()))
+        self.assertEqual(dict(crowd.outcomes()), counts)
 
     def connect(
         self, crowd: Crowd, count: int, manners: Manners, inQueue: bool = False
@@ -99,7 +99,7 @@ class FaultTests(SynchronousTestCase):
         Assert that a server that was told to stop does, and leaves nothing.
         """
         subject.server.waitForEnd()
-        self.assertEqual([], subject.flaws())
+        self.assertEqual(subject.flaws(), [])
 
     def assertLetsGo(self, subject: Subject, idle: int) -> None:
         """
@@ -107,8 +107,8 @@ class FaultTests(SynchronousTestCase):
 
         @param idle: how many descriptors it has then.
         """
-        subject.waitFor(lambda: subject.server.descriptors() <= idle, DEADLINE)
-        self.assertEqual(idle, subject.server.descriptors())
+        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
+        self.assertEqual(subject.descriptors(), idle)
 
     def test_talkers(self) -> None:
         """
@@ -129,15 +129,15 @@ class FaultTests(SynchronousTestCase):
         """
         for network, most in ((LOOPBACK, 4), (TLS, 64)):
             subject = self.start(network=network)
-            self.assertEqual({"whole": 1}, self.fetch(subject, 1))
-            before, count = subject.server.memory(), 500
+            self.assertEqual(self.fetch(subject, 1), {"whole": 1})
+            before, count = subject.memory(), 500
             stalled = self.crowd(subject)
             for _ in range(count // 50):  # many handshakes at once need more
                 self.connect(stalled, 50, STALLED)
             subject.waitForNamed(count + 1)
-            self.assertLess(subject.server.memory() - before, most * count)
-            self.assertEqual({"whole": 10}, self.fetch(subject, 10))
-            self.assertEqual({"never served": count}, dict(stalled.outcomes()))
+            self.assertLess(subject.memory() - before, most * count)
+            self.assertEqual(self.fetch(subject, 10), {"whole": 10})
+            self.assertEqual(dict(stalled.outcomes()), {"never served": count})
             self.stack.close()  # this process has no descriptors for both crowds
 
     def fetch(self, subject: Subject, count: int) -> dict[str, int]:
@@ -168,7 +168,7 @@ class FaultTests(SynchronousTestCase):
             self.assertOutcomes(stalled, reset=20)
             # Who is reset may see that before the line is written.
             subject.waitFor(lambda s=subject: s.named("took nothing") >= 20, DEADLINE)  # type: ignore[misc]
-            self.assertEqual(20, subject.named("took nothing"))
+            self.assertEqual(subject.named("took nothing"), 20)
 
     def test_silentInHandshake(self) -> None:
         """
@@ -191,11 +191,11 @@ class FaultTests(SynchronousTestCase):
             for manners in ways.values():
                 crowd.add(20, manners)
             self.assertOutcomes(crowd, left=20 * len(ways))
-            self.assertEqual({"whole": 1}, self.fetch(subject, 1))
+            self.assertEqual(self.fetch(subject, 1), {"whole": 1})
             self.assertLetsGo(subject, idle)
             lines = subject.server.log.count(" 127.0.0.1:")
             self.assertLessEqual(lines, 2 * (20 * len(ways) + 2))
-            self.assertEqual([], subject.flaws())
+            self.assertEqual(subject.flaws(), [])
 
     def test_neverCloses(self) -> None:
         """
@@ -289,7 +289,7 @@ class FaultTests(SynchronousTestCase):
                 subject.server.signal(signal.SIGHUP)
                 self.runUntilLoaded(crowd, subject, number + 2)
             self.assertOutcomes(crowd, whole=160)
-            self.assertEqual([], subject.flaws())
+            self.assertEqual(subject.flaws(), [])
 
     def runUntilLoaded(self, crowd: Crowd, subject: Subject, times: int) -> None:
         """
