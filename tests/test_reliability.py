@@ -107,8 +107,8 @@ class FaultTests(SynchronousTestCase):
 
         @param idle: how many descriptors it has then.
         """
-        subject.waitFor(lambda: subject.descriptors() <= idle, DEADLINE)
-        self.assertEqual(subject.descriptors(), idle)
+        subject.waitFor(lambda: subject.server.descriptors() <= idle, DEADLINE)
+        self.assertEqual(subject.server.descriptors(), idle)
 
     def test_talkers(self) -> None:
         """
@@ -130,12 +130,12 @@ class FaultTests(SynchronousTestCase):
         for network, most in ((LOOPBACK, 4), (TLS, 64)):
             subject = self.start(network=network)
             self.assertEqual(self.fetch(subject, 1), {"whole": 1})
-            before, count = subject.memory(), 500
+            before, count = subject.server.memory(), 500
             stalled = self.crowd(subject)
             for _ in range(count // 50):  # many handshakes at once need more
                 self.connect(stalled, 50, STALLED)
             subject.waitForNamed(count + 1)
-            self.assertLess(subject.memory() - before, most * count)
+            self.assertLess(subject.server.memory() - before, most * count)
             self.assertEqual(self.fetch(subject, 10), {"whole": 10})
             self.assertEqual(dict(stalled.outcomes()), {"never served": count})
             self.stack.close()  # this process has no descriptors for both crowds
