@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred, fail
 
 from fastpoetry.clock import maybeGlobalReactor
+from fastpoetry.threads import callInThread
 
 
 class Memory:
@@ -123,13 +123,14 @@ class Share:
 
 class OneThread:
     """
-    Calls functions in a thread of the reactor's, one at a time.  Several threads would
-    not be faster, since Python runs one at a time.
+    Calls functions in a thread, one at a time.  Several threads would not be faster,
+    since Python runs one at a time.  A process that ends does not wait for a function
+    that does not return (see L{fastpoetry.threads}).
     """
 
     def __init__(self, reactor: Any = None) -> None:
         """
-        @param reactor: whose thread it is; by default the global reactor's.
+        @param reactor: in whose thread results are told; by default the global reactor.
         """
         self._reactor: Any = maybeGlobalReactor(reactor)
         self._waiting: dict[Deferred[Any], Callable[[], Any]] = {}
@@ -156,8 +157,10 @@ class OneThread:
         waiting, function = next(iter(self._waiting.items()))
         del self._waiting[waiting]
         self._isBusy = True
-        pool = self._reactor.getThreadPool()
-        calling = deferToThreadPool(self._reactor, pool, function)
+        try:
+            calling = callInThread(self._reactor, function)
+        except RuntimeError as error:  # the system allows no other thread
+            calling = fail(error)
         calling.addBoth(self._handleResult, waiting)
 
     def _handleResult(self, result: Any, waiting: Deferred[Any]) -> None:

@@ -19,7 +19,6 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python import usage
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -175,53 +174,10 @@ def writeAnd(data: bytes, *names: str) -> Callable[[Any], None]:
     return begin
 
 
-class PretendedThreads:
-    """
-    A thread pool in which nothing is called before the test says so.
-
-    @ivar waiting: what is to be called, each with what wants to know what it gave.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[[], Any], Callable[[bool, Any], None]]] = []
-
-    def callInThreadWithCallback(
-        self, onResult: Callable[[bool, Any], None], function: Callable[[], Any]
-    ) -> None:
-        """
-        @see: L{twisted.python.threadpool.ThreadPool.callInThreadWithCallback}
-        """
-        self.waiting.append((function, onResult))
-
-    def callNext(self) -> None:
-        """
-        Call the first of those that wait.
-        """
-        function, onResult = self.waiting.pop(0)
-        try:
-            result = function()
-        except Exception:
-            onResult(False, Failure())
-        else:
-            onResult(True, result)
-
-
 class Reactor(MemoryReactorClock):
     """
-    A reactor in memory that can be called from a signal handler, and has threads.
-
-    @ivar threads: what calls functions as if in threads.
+    A reactor in memory that can be called from a signal handler.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads = PretendedThreads()
-
-    def getThreadPool(self) -> PretendedThreads:
-        """
-        @return: the threads.
-        """
-        return self.threads
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         """

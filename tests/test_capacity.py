@@ -10,8 +10,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from fastpoetry import capacity
 from fastpoetry.capacity import Memory, OneThread, Share
 from tests.support import Reactor
+from tests.threads import PlayedThreads, noThread
 
 
 class MemoryTests(SynchronousTestCase):
@@ -138,8 +140,9 @@ class OneThreadTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.reactor = Reactor()
-        self.thread = OneThread(self.reactor)
+        self.threads = PlayedThreads()
+        self.patch(capacity, "callInThread", self.threads.callInThread)
+        self.thread = OneThread(Reactor())
         self.called: list[str] = []
 
     def call(self, name: str) -> Deferred[Any]:
@@ -157,9 +160,8 @@ class OneThreadTests(SynchronousTestCase):
         """
         Let the thread call one function.
         """
-        (_,) = self.reactor.threads.waiting
-        self.reactor.threads.callNext()
-        self.reactor.advance(0)
+        (_,) = self.threads.waiting
+        self.threads.finish()
 
     def test_oneAtATime(self) -> None:
         """
@@ -180,6 +182,22 @@ class OneThreadTests(SynchronousTestCase):
         failing, other = self.thread.call(lambda: 1 // 0), self.call("other")
         self.turn()
         self.failureResultOf(failing, ZeroDivisionError)
+        self.turn()
+        self.successResultOf(other)
+
+    def test_noThread(self) -> None:
+        """
+        Where there is no room for a thread, the function fails, and the next has its
+        turn.
+        """
+        self.patch(capacity, "callInThread", noThread)
+        failing = self.call("first")
+        self.assertEqual(
+            str(self.failureResultOf(failing, RuntimeError).value),
+            "can't start new thread",
+        )
+        self.patch(capacity, "callInThread", self.threads.callInThread)
+        other = self.call("other")
         self.turn()
         self.successResultOf(other)
 
@@ -204,7 +222,7 @@ class OneThreadTests(SynchronousTestCase):
         first, second = self.call("first"), self.call("second")
         first.cancel()
         self.failureResultOf(first, CancelledError)
-        self.assertEqual(len(self.reactor.threads.waiting), 1)
+        self.assertEqual(len(self.threads.waiting), 1)
         self.turn()
         self.turn()
         self.successResultOf(second)
@@ -212,7 +230,7 @@ class OneThreadTests(SynchronousTestCase):
 
 class RealThreadTests(TestCase):
     """
-    Tests of L{OneThread} with the reactor's threads.
+    Tests of L{OneThread} with real threads.
     """
 
     async def test_thread(self) -> None:

@@ -453,7 +453,7 @@ class InstallTests(ResolverTestCase):
         One with Twisted's own gets ours.
         """
         reactor: Any = self.reactor
-        twisteds = GAIResolver(reactor, reactor.getThreadPool)
+        twisteds = GAIResolver(reactor)
         self.assertIs(type(self.install(twisteds)), Resolver)
 
     def test_other(self) -> None:

@@ -25,6 +25,25 @@ from sandbox import DEADLINE, ROOT, Sandbox, Server, connect, quoted, readAll
 from tests.support import socketPath
 from tests.transforms import ANSWER, REQUEST, netstring
 
+# A server whose transform does not return.
+HANGING = """
+import threading
+from twisted.application import service
+from fastpoetry.daemon import DaemonService
+from fastpoetry.server import PoetryServer
+from fastpoetry.transform import TransformFactory, TransformService
+
+def hang(poem):
+    print("it hangs", flush=True)
+    threading.Event().wait()
+
+factory = TransformFactory(TransformService({"hang": hang}))
+application = service.Application("hanging")
+DaemonService().setServiceParent(application)
+server = PoetryServer("tcp:0:interface=127.0.0.1", factory, grace=0.1)
+server.setServiceParent(application)
+"""
+
 # More than the kernels of both sides hold for a client that reads nothing.
 LONG = b"A LINE\n" * 1_000_000
 LONG_REQUEST = netstring(b"cummingsify." + LONG)
@@ -47,6 +66,24 @@ def descriptors(server: Server) -> int:
     @return: how many descriptors a process has open.
     """
     return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+class HangingTests(SynchronousTestCase):
+    """
+    Tests of a transform that does not return.
+    """
+
+    def test_stop(self) -> None:
+        """
+        A stop does not wait for it after the grace.
+        """
+        sandbox = Sandbox(self.addCleanup)
+        sandbox.write("hanging.tac", HANGING.encode())
+        server = sandbox.daemon("-y hanging.tac")
+        with connect(server.ports[0]) as client:
+            client.sendall(netstring(b"hang." + bytes(10_000)))
+            server.waitForLog("it hangs")
+            server.stop()
 
 
 class DaemonTests(SynchronousTestCase):

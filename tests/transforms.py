@@ -14,11 +14,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from fastpoetry import capacity
 from fastpoetry.capacity import Memory
 from fastpoetry.connection.factory import SLOW_TICK
 from fastpoetry.transform import EXPANSION, TransformFactory, TransformService
 from fastpoetry.transformclient import TransformProxy
 from tests.support import Reactor
+from tests.threads import PlayedThreads
 from tests.wire import Wire
 
 REQUEST = b"27:cummingsify.HERE IS MY POEM,"
@@ -52,7 +54,8 @@ class TransformTestCase(SynchronousTestCase):
         Start a clock; at the end nothing may be left on it, and nobody counted.
         """
         self.reactor = Reactor()
-        self.threads = self.reactor.threads
+        self.threads = PlayedThreads()
+        self.patch(capacity, "callInThread", self.threads.callInThread)
         self.memory = Memory(2 * EXPANSION * LIMIT)
         self.factory = TransformFactory(
             TransformService(),
@@ -80,7 +83,7 @@ class TransformTestCase(SynchronousTestCase):
         Transform what waits for that, in pretended threads, and send it.
         """
         while self.threads.waiting:
-            self.threads.callNext()
+            self.threads.finish()
             self.reactor.advance(0)
         for wire in wires:
             wire.turn()
