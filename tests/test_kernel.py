@@ -13,7 +13,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
-from fastpoetry.connection.kernel import Progress, progress, setReset
+from fastpoetry.connection.kernel import Progress, acknowledged, progress, setReset
 from sandbox import DEADLINE
 from tests.support import openDescriptors
 from tests.wire import CLOSE, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK
@@ -298,6 +298,7 @@ class TCPTests(KernelTestCase):
 
         with Silent() as silent:
             self.assertEqual(progress(silent), Progress(0, True))
+            self.assertIsNone(acknowledged(silent))
             self.assertFalse(isClosed(silent))
             silent.answer = struct.pack("B", ESTABLISHED)
             self.assertEqual(progress(silent), Progress(0, True))

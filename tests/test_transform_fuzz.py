@@ -31,7 +31,8 @@ def judge(said: bytes, limit: int) -> bytes | None:
     payload = said[header.end() :][: int(header[1])]
     if said[header.end() + int(header[1]) :][:1] != b",":
         return None
-    found = re.match(rb"(cummingsify|proclaim|backwards)\.", payload)
+    names = "|".join(TRANSFORMS).encode()
+    found = re.match(rb"(%b)\." % names, payload)
     if found is None:
         return None
     try:

@@ -42,8 +42,8 @@ class Progress(NamedTuple):
     """
     How far a connection has come.
 
-    @ivar acknowledged: how many bytes the other side's kernel has acknowledged; on
-        a UNIX socket, a number that changes when some were read.
+    @ivar acknowledged: how many bytes the other side's kernel has acknowledged; on a
+        UNIX socket, a number that changes when some were read.
 
     @ivar isComplete: once the end is sent, whether the other side has everything:
         its kernel has acknowledged it or, on a UNIX socket, its program has read it.
@@ -57,6 +57,10 @@ class Progress(NamedTuple):
     isClosed: bool = False
 
 
+# Where the kernel does not tell.
+_UNKNOWN = Progress(0, True)
+
+
 def progress(connection: Any, sent: int | None = None) -> Progress:
     """
     Ask how far a connection has come.  What C{send} took is no progress: the kernel
@@ -68,7 +72,7 @@ def progress(connection: Any, sent: int | None = None) -> Progress:
     @param sent: how many bytes were sent before the end; C{None} as long as the end is
         not sent.
 
-    @return: where it cannot be known, that everything is acknowledged.
+    @return: where the kernel does not tell, one that is complete.
     """
     try:
         if connection.family == _UNIX:
@@ -76,7 +80,7 @@ def progress(connection: Any, sent: int | None = None) -> Progress:
         info = connection.getsockopt(_TCP, _TCP_INFO, _INFO.size)
         state, acknowledged = _INFO.unpack(info)
     except (OSError, struct.error):
-        return Progress(0, True)
+        return _UNKNOWN
     # The end counts for one byte.
     isComplete = sent is not None and acknowledged > sent
     return Progress(acknowledged, isComplete, state == _CLOSE)
@@ -86,11 +90,11 @@ def acknowledged(connection: Any) -> int | None:
     """
     @param connection: a connected stream socket.
 
-    @return: how many bytes the other side's kernel has acknowledged, C{None} where
-        that is not known, as on a UNIX socket.
+    @return: how many bytes the other side's kernel has acknowledged; L{None} where that
+        is not known, as on a UNIX socket.
     """
-    known = None if connection.family == _UNIX else progress(connection, 0)
-    return known and known.acknowledged
+    known = _UNKNOWN if connection.family == _UNIX else progress(connection, 0)
+    return None if known is _UNKNOWN else known.acknowledged
 
 
 def _unixProgress(connection: Any, sent: int | None) -> Progress:
