@@ -72,6 +72,7 @@ class _TransformFetch(OneNetstring, Fetch):
         Keep the answer, and close the connection, gently at first.
         """
         self._answer = string
+        self._total.stop()  # all of it has come
         self._silence.start(ANSWER_CLOSE_TIMEOUT)
         self.transport.loseConnection()
 

@@ -213,6 +213,20 @@ class TransformProxyTests(SynchronousTestCase):
         self.assertEqual(server.transport.end, "reset")
         self.assertFails(server, "No whole answer in 10 seconds")
 
+    def test_answerInTime(self) -> None:
+        """
+        A whole answer is kept, though the time for all of it ends before the server has
+        closed the connection.
+        """
+        server = PlayedServer(totalTimeout=1.0)
+        server.transport.holds = True
+        server.say(ANSWER)
+        self.assertLess(1.0, ANSWER_CLOSE_TIMEOUT)
+        server.reactor.advance(1.0)
+        self.assertNoResult(server.poem)
+        server.reactor.advance(ANSWER_CLOSE_TIMEOUT - 1.0)
+        self.assertPoem(server, "reset")
+
     def test_connectedTooLate(self) -> None:
         """
         A connection that is made although the request was given up is closed, and
