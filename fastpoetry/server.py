@@ -128,6 +128,8 @@ class PoetryServer(Service):
             if acceptor is not None:
                 acceptor.start()
         except (ListenError, OSError) as error:  # such as too few descriptors
+            if acceptor is not None:
+                acceptor.connections.close()
             self._closePort()
             raise ListenError(f"{explain(error)}: {self.description}") from error
         if not kernel.TELLS:
@@ -151,11 +153,7 @@ class PoetryServer(Service):
             self._certificate.start(self.reactor)
 
     def reload(self) -> Deferred[None] | None:
-        """
-        Read the certificate again, if there is one.
-
-        @see: L{IReloadable.reload}
-        """
+        """Read the certificate again, if there is one; L{IReloadable.reload}."""
         return None if self._certificate is None else self._certificate.reload()
 
     @inlineCallbacks

@@ -296,16 +296,18 @@ class ServerTests(SynchronousTestCase):
 
     def test_noNetwork(self) -> None:
         """
-        What is no network is a mistake.
+        What is no network is a mistake, after which the reactor has nothing left.
         """
+        description = "tcp:0:interface=127.0.0.1"
         error = self.assertRaises(
-            ListenError, self.start, "tcp:17", proxies=["localhost"]
+            ListenError, self.start, description, proxies=["localhost"]
         )
         self.assertEqual(
             str(error),
             "proxies has no networks: 'localhost' does not appear to be an IPv4 or "
-            "IPv6 network: tcp:17",
+            f"IPv6 network: {description}",
         )
+        self.assertEqual(self.reactor.getReaders(), [])
 
     def test_notHere(self) -> None:
         """
