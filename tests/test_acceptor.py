@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 
+from twisted.internet import unix
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
@@ -16,8 +17,14 @@ from zope.interface.verify import verifyObject
 
 from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.listening import acceptor as acceptorModule
-from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE
-from tests.acceptors import LONGEST_QUEUE, AcceptorTestCase, ScopedSocket, queueInfo
+from fastpoetry.listening.acceptor import MAX_UNSENT, PAUSE, Acceptor
+from tests.acceptors import (
+    LONGEST_QUEUE,
+    AcceptorTestCase,
+    ListedFactory,
+    ScopedSocket,
+    queueInfo,
+)
 from tests.support import linesOf, noSpace
 
 
@@ -185,6 +192,18 @@ class AddressTests(AcceptorTestCase):
         self.leave(acceptor)
         acceptor.doRead()
         self.assertServed(two)
+
+    def test_UNIXPortOfTwisted(self) -> None:
+        """
+        A port of Twisted's own on a UNIX socket, such as the plugin of another kind of
+        endpoint may open, is served, too.
+        """
+        port = unix.Port(self.mktemp(), ListedFactory(), reactor=self.reactor)
+        port.startListening()
+        acceptor = self.start(Acceptor(port, 5, self.reactor, self.acceptors))
+        reader = self.connectUNIX()
+        acceptor.doRead()
+        self.assertServed(reader)
 
     def test_UNIXPause(self) -> None:
         """

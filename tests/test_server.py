@@ -322,21 +322,24 @@ class OtherSystemTests(SynchronousTestCase):
         Start a server.
         """
         self.patch(kernel, "TELLS", False)
-        self.reactor = ListeningReactor()
-        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
-        self.server: Any = PoetryServer(
-            "tcp:0:interface=127.0.0.1", factory, reactor=self.reactor
-        )
         with capturedLogs() as events:
-            self.server.startService()
+            self.start("tcp:0:interface=127.0.0.1")
         self.warnings = [
             formatEvent(event)
             for event in events
             if event["log_level"] is LogLevel.warn
         ]
-        self.addCleanup(self.stop)
 
-    def stop(self) -> None:
+    def start(self, description: str) -> None:
+        """
+        Start a server.
+        """
+        self.reactor = ListeningReactor()
+        factory = PoetryFactory(StaticSource(b"poem"), reactor=self.reactor)
+        self.server: Any = PoetryServer(description, factory, reactor=self.reactor)
+        self.server.startService()
+
+    def tearDown(self) -> None:
         """
         Stop it, which cuts nobody who is in flight, and waits for nobody.
         """
@@ -361,9 +364,25 @@ class OtherSystemTests(SynchronousTestCase):
         """
         Twisted's own port and transport serve the readers.
         """
+        self.assertServes(socket.AF_INET)
+
+    def test_servesOnUNIX(self) -> None:
+        """
+        They do on a UNIX socket, too.
+        """
+        self.tearDown()
+        self.start(f"unix:{socketPath(self.addCleanup)}")
+        self.assertServes(socket.AF_UNIX)
+
+    def assertServes(self, family: socket.AddressFamily) -> None:
+        """
+        Assert that a reader gets the poem, and its end.
+        """
         port = self.server.port
         self.assertEqual(self.reactor.getReaders(), [port])
-        with socket.create_connection(port.socket.getsockname(), 30) as reader:
+        with socket.socket(family) as reader:
+            reader.settimeout(30)
+            reader.connect(port.socket.getsockname())
             select.select([port], [], [], 30)
             port.doRead()
             (transport,) = self.reactor.getWriters()

@@ -90,7 +90,6 @@ class UNIXPort(unix.Port):
     _log = Logger()
 
     factory: Any
-    transport = UNIXTransport  # type: ignore[assignment]
 
     # Other processes may have the socket, too.
     _shouldShutdown = False
@@ -122,6 +121,7 @@ class UNIXPort(unix.Port):
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
         self.factory.doStart()
         self.connected = True
+        self.numberAccepts = 100  # as a port of Twisted's: in one turn
         self.startReading()
 
     def _logConnectionLostMsg(self) -> None:

@@ -20,6 +20,7 @@ from fastpoetry.connection.connections import Connections
 from fastpoetry.connection.kernel import LOST, setReset
 from fastpoetry.connection.transport import Transport
 from fastpoetry.descriptors import divideDescriptors
+from fastpoetry.endpoints.unixsocket import UNIXTransport
 from fastpoetry.socketmemory import SocketMemory
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the queue of
@@ -41,8 +42,7 @@ MAX_ACCEPTS = 128
 MANY = 100
 
 # Numbers, since it takes a third of a microsecond to make a member of an enumeration.
-_STREAM, _UNIX = int(socket.SOCK_STREAM), int(socket.AF_UNIX)
-_INET6 = int(socket.AF_INET6)
+_STREAM, _INET6 = int(socket.SOCK_STREAM), int(socket.AF_INET6)
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 # All acceptors of this process.  They share its descriptors.
@@ -82,8 +82,8 @@ class Acceptor:
         acceptors: set[Acceptor] = ACCEPTORS,
     ) -> None:
         """
-        @param port: a L{Port<twisted.internet.tcp.Port>} that listens.  If its
-            C{transport} is a kind of L{Transport}, connections are made of it.
+        @param port: a L{Port<twisted.internet.tcp.Port>} that listens, on TCP or on a
+            UNIX socket.
 
         @param maxConnections: how many connections there may be at once; by default,
             and at the most, as many as its share of the descriptors.
@@ -95,8 +95,8 @@ class Acceptor:
         self.reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
-        self._isIP = self._family != _UNIX
-        self._transport = Transport if self._isIP else port.transport
+        self._isIP = self._family != socket.AF_UNIX
+        self._transport = Transport if self._isIP else UNIXTransport
         self.factory: Any = port.factory
         self.buildProtocol: Callable[[IAddress], Any] = self.factory.buildProtocol
         self.connections = Connections(reactor)
