@@ -209,6 +209,24 @@ class FactoryTests(SynchronousTestCase):
         for wire in wires:
             wire.reset()
 
+    def test_startedAgain(self) -> None:
+        """
+        A reader is in the log once, though its factory stops and starts again before
+        the next sweep.
+        """
+        factory = PoetryFactory(StaticSource(POEM), 40.0, Reactor())
+        factory.noisy = False
+        factory.doStart()
+        with capturedLogs() as events:
+            wire = Wire(factory)
+            factory.doStop()
+            self.assertEqual(len(events), 1)
+            factory.doStart()
+            wire.tick()
+        self.assertEqual(len(events), 1)
+        wire.reset()
+        factory.doStop()
+
     def test_longLine(self) -> None:
         """
         No line of the log is longer than syslog takes, and each reader is named

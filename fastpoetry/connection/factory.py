@@ -133,7 +133,7 @@ class DeliveryFactory(Factory):
         """
         @see: L{twisted.internet.protocol.Factory.stopFactory}
         """
-        self.logBegun(self._fresh)
+        self.flushLog()
         self._rest()
 
     def _rest(self) -> None:
