@@ -30,8 +30,12 @@ from fastpoetry.resolver import Resolver, resolverOf
 from fastpoetry.text import brief, explain, printable
 
 
-def addressOf(endpoint: IStreamClientEndpoint) -> str:
+def endpointName(endpoint: IStreamClientEndpoint | str) -> str:
     """
+    Name an endpoint for people.
+
+    @param endpoint: the endpoint, or the text that it will be made of.
+
     @return: C{HOST:PORT}, or for an endpoint without a host its text (C{str}).
     """
     # Twisted's endpoints keep them in private attributes, which a test of the client

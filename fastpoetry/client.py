@@ -21,7 +21,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.address import addressOf, hostEndpoint
+from fastpoetry.address import endpointName, hostEndpoint
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.fetch import Fetch
 from fastpoetry.renamed import movedNames
@@ -127,7 +127,7 @@ def getPoetry(
     reactor = maybeGlobalReactor(reactor)
     if isinstance(endpoint, tuple):
         endpoint = hostEndpoint(reactor, *endpoint, connectTimeout)
-    timeouts, name = (timeout, connectTimeout, totalTimeout), addressOf(endpoint)
+    timeouts, name = (timeout, connectTimeout, totalTimeout), endpointName(endpoint)
     return _PoetryFetch(reactor, timeouts, name, maxLength, received).fetch(endpoint)
 
 

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.address import clientEndpoint
+from fastpoetry.address import clientEndpoint, endpointName
 from fastpoetry.client import MAX_LENGTH, PoetryCancelledError, PoetryFetchError
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.defer import Waiters
@@ -112,7 +112,8 @@ class ProxyService(Service):
             return self._poem
         if self._fetch is not None:
             return self._readers.wait()
-        error = PoetryFetchError(str(self.upstream), "the proxy does not run", 0)
+        name = endpointName(self.upstream)
+        error = PoetryFetchError(name, "the proxy does not run", 0)
         return fail(self._failure or error)
 
     def _startFetch(self) -> None:
@@ -135,7 +136,7 @@ class ProxyService(Service):
         self._log.info(
             "fetched {size} bytes of poetry from {upstream}",
             size=len(poem),
-            upstream=printable(str(self.upstream)),
+            upstream=printable(endpointName(self.upstream)),
         )
         self._poem, self._failure, self._pause = poem, None, 0.0
         age = inf if self.maxAge is None else self.maxAge

@@ -17,7 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fastpoetry.address import addressOf
+from fastpoetry.address import endpointName
 from fastpoetry.client import PoetryFetchError, getPoetry
 from fastpoetry.collection import allServices
 from fastpoetry.interfaces import IHasReaders
@@ -50,11 +50,9 @@ def fetchPoem(proxy: Any, **options: Any) -> Deferred[bytes]:
     def end(result: bytes | Failure) -> bytes | Failure:
         checking.stop()
         if isOwn:
-            raise PoetryFetchError(
-                str(proxy.upstream), "the proxy fetches from itself", 0
-            )
+            raise PoetryFetchError(str(upstream), "the proxy fetches from itself", 0)
         if not result:  # as of a relay whose own server is down
-            raise PoetryFetchError(str(proxy.upstream), "there is no poem", 0)
+            raise PoetryFetchError(str(upstream), "there is no poem", 0)
         return result
 
     checking = LoopingCall(check)
@@ -98,4 +96,4 @@ class _Upstream:
         )
 
     def __str__(self) -> str:
-        return addressOf(self._endpoint)
+        return endpointName(self._endpoint)

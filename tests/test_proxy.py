@@ -7,8 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.error import ConnectionLost
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from fastpoetry.client import (
@@ -81,6 +84,30 @@ class ProxyServiceTests(ProxyTestCase):
         self.assertEqual(len(events), 2)
         for event in events:
             self.assertIn(r"upstr\xe9am", formatEvent(event))
+
+    def test_endpointOfTwisted(self) -> None:
+        """
+        The log names the host and port of an endpoint that has no name of its own.
+        """
+        endpoint = TCP4ClientEndpoint(self.reactor, "192.0.2.1", 17)
+        proxy = ProxyService(endpoint, reactor=self.reactor)
+        stopped: Any = proxy.getPoem()
+        self.assertEqual(
+            self.failureResultOf(stopped, PoetryFetchError).getErrorMessage(),
+            "192.0.2.1:17: the proxy does not run, 0 bytes received",
+        )
+        proxy.startService()
+        for poem in b"poem", b"":
+            proxy.reload()
+            asked: Any = proxy.getPoem()
+            protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
+            protocol.makeConnection(StringTransportWithDisconnection())
+            with capturedLogs() as events:
+                protocol.dataReceived(poem)
+                protocol.connectionLost(Failure(ConnectionDone()))
+            (event,) = events
+            self.assertIn(" 192.0.2.1:17", formatEvent(event) or "")
+        self.assertEqual(asked, b"poem")
 
     def test_kept(self) -> None:
         """
