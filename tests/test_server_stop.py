@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from fastpoetry.connection.connections import REPORT, Connections
+from fastpoetry.connection.connections import REPORT_INTERVAL, Connections
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
@@ -214,7 +214,7 @@ class DrainTests(SynchronousTestCase):
         with capturedLogs() as events:
             stopped = self.stop()
             finish(self.wires[0])
-            self.reactor.pump([REPORT, 7.0 - REPORT, 0])
+            self.reactor.pump([REPORT_INTERVAL, 7.0 - REPORT_INTERVAL, 0])
         self.successResultOf(stopped)
         self.assertEqual(
             [

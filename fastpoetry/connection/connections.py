@@ -23,7 +23,7 @@ _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
 _DONE = Failure(CONNECTION_DONE)
 
 # Seconds between two lines of the log that say how many connections are still open.
-REPORT = 5.0
+REPORT_INTERVAL = 5.0
 
 
 @implementer(IReadDescriptor)
@@ -84,7 +84,7 @@ class Connections:
             if transport.wants & _OUT:
                 why = transport.doWrite()
         except BaseException as error:
-            why = self._failed(error)
+            why = self._logError(error)
         if why or transport.wants != transport.waits:
             self._endTurn(transport, why, False)
         transport.hasTurn = False
@@ -160,7 +160,7 @@ class Connections:
             )
         )
         report.clock = self._reactor
-        report.start(REPORT)
+        report.start(REPORT_INTERVAL)
         try:
             yield self.whenNone().addTimeout(grace, self._reactor)
         except TimeoutError:
@@ -196,7 +196,7 @@ class Connections:
         if transport.wants != transport.waits:
             self.wait(transport)
 
-    def _failed(self, error: BaseException) -> BaseException:
+    def _logError(self, error: BaseException) -> BaseException:
         # Also a CancelledError: it must cost no other connection its turn.
         self._log.failure("an error costs a connection")
         return error
@@ -208,7 +208,7 @@ class Connections:
                 transport.readConnectionLost(_DONE)
             else:
                 transport.connectionLost(Failure(why))
-        except BaseException:  # as in _failed
+        except BaseException:  # as in _logError
             self._log.failure("an error at the end of a connection")
 
     def doRead(self) -> None:
@@ -233,7 +233,7 @@ class Connections:
                 if not why and transport.wants & _OUT & (events | ~transport.waits):
                     why, isRead = transport.doWrite(), False
             except BaseException as error:
-                why, isRead = self._failed(error), False
+                why, isRead = self._logError(error), False
             self._endTurn(transport, why, isRead)
 
     def fileno(self) -> int:

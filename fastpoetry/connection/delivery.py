@@ -49,9 +49,9 @@ class DeliveryProtocol(Protocol):
 
     @ivar checkAt: when the next check is due, in seconds of the factory's clock.
 
-    @ivar isQuiet: whether it is neither counted nor logged, since it is no reader's.
+    @ivar isQuiet: whether it is neither counted nor logged: a health check of a proxy.
 
-    @ivar outcome: what this side cuts the connection off for.
+    @ivar outcome: why this side cuts the connection, if it does.
 
     @ivar finTimeout: how many seconds to wait for the reader's end after it has
         acknowledged everything.
@@ -106,10 +106,10 @@ class DeliveryProtocol(Protocol):
         transport.write(data)
         transport.loseWriteConnection()
 
-    def _setReset(self, resets: bool) -> None:
+    def _setReset(self, isReset: bool) -> None:
         if not getattr(self.transport, "isBornReset", False):
             with suppress(OSError):  # the reader has gone
-                kernel.setReset(self.transport.socket, resets)
+                kernel.setReset(self.transport.socket, isReset)
 
     def writeConnectionLost(self) -> None:
         """

@@ -71,14 +71,14 @@ class DeliveryFactory(Factory):
         self._older: list[Any] = []  # begun before the last sweep, not checked yet
         self._scanAt = 0.0  # when to look through the watched
         self._next: IDelayedCall | None = None
-        self._ticks = False  # whether the next sweep is within a tick
+        self._isTicking = False  # whether the next sweep is within a tick
 
     def begun(self, delivery: Any) -> None:
         """
         Check a delivery, which has begun, after one tick or two.
         """
         self._fresh.append(delivery)
-        if not self._ticks:
+        if not self._isTicking:
             self._sweepIn(TICK)
         if not self.numPorts:  # it listens no longer, and the process may end soon
             self.logBegun([delivery])
@@ -141,17 +141,17 @@ class DeliveryFactory(Factory):
         areOpen = any(one.state is not State.CLOSED for one in begun)
         if self._next is not None and not (areOpen or self.watched):
             self._next.cancel()
-            self._next, self._ticks = None, False
+            self._next, self._isTicking = None, False
 
     def _sweepIn(self, delay: float) -> None:
         if self._next is not None:
             self._next.cancel()
         self._next = self.reactor.callLater(delay, self._handleSweep)
-        self._ticks = delay == TICK
+        self._isTicking = delay == TICK
 
     def _handleSweep(self) -> None:
         # Check what is due, and set the timer for the next sweep.
-        self._next, self._ticks = None, False
+        self._next, self._isTicking = None, False
         now = self.reactor.seconds()
         due, self._older, self._fresh = self._older, self._fresh, []
         if now >= self._scanAt:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-# After so many bytes, reading pauses for so many seconds: a flood then costs no
-# processor time.  Each piece counts for so many bytes more, since it costs as much.
+# After READ_QUOTA bytes, reading pauses for READ_PAUSE seconds: a flood then costs
+# little processor time.  READ_COST bytes are added for each piece, since handling a
+# piece costs as much as reading so many bytes.
 READ_QUOTA = 256 * 1024
 READ_PAUSE = 0.1
 READ_COST = 1024
@@ -26,7 +27,11 @@ class ReadQuota:
 
     def throwAway(self, data: bytes, transport: Any, now: float) -> None:
         """
-        @param transport: where the data came from.
+        Count the data, and pause the transport if that was too much.
+
+        @param data: what the reader has sent.
+
+        @param transport: where it came from.
 
         @param now: the time, in seconds.
         """
