@@ -9,11 +9,11 @@ import os
 from twisted.logger import Logger
 
 # Seconds between two checks, at the least.
-PAUSE = 1.0
+CHECK_INTERVAL = 1.0
 
-# A warning is repeated only after the memory in use has been below this share of what
-# was warned of.
-OVER = 0.75
+# The warning is repeated only after the memory in use has been below this share of the
+# first limit.
+WARN_AGAIN = 0.75
 
 
 class SocketMemory:
@@ -55,7 +55,7 @@ class SocketMemory:
         """
         if now < self._checkAt:
             return
-        self._checkAt = now + PAUSE
+        self._checkAt = now + CHECK_INTERVAL
         try:
             used, (low, pressure, _) = self._read()
         except (OSError, ValueError, KeyError):
@@ -71,7 +71,7 @@ class SocketMemory:
                 pressure=pressure / megabyte,
                 readers=readers,
             )
-        elif used < OVER * low:
+        elif used < WARN_AGAIN * low:
             self._isWarned = False
 
     def _read(self) -> tuple[int, list[int]]:

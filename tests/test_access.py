@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.listening import nets
-from fastpoetry.listening.access import MAX_LINES, REPORT, Access, addressOf
+from fastpoetry.listening.access import MAX_LINES, REPORT_INTERVAL, Access, addressOf
 from tests.support import Reactor, linesOf
 
 
@@ -223,12 +223,12 @@ class AccessTests(SynchronousTestCase):
         access = self.makeAccess(deny=["192.0.0.0/16"])
         lines = linesOf(self.admitted, access, *["192.0.2.1"] * 3, "192.0.3.1")
         self.assertEqual(lines, ["refused 1 readers of 192.0.2.0/24"])
-        self.assertEqual(linesOf(self.reactor.advance, REPORT - 1), [])
+        self.assertEqual(linesOf(self.reactor.advance, REPORT_INTERVAL - 1), [])
         self.assertEqual(
             linesOf(self.reactor.advance, 1),
             ["refused 2 readers of 192.0.2.0/24", "refused 1 readers of 192.0.3.0/24"],
         )
-        self.assertEqual(linesOf(self.reactor.advance, REPORT), [])
+        self.assertEqual(linesOf(self.reactor.advance, REPORT_INTERVAL), [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         lines = linesOf(self.admitted, access, "192.0.3.1")
         self.assertEqual(lines, ["refused 1 readers of 192.0.3.0/24"])
@@ -245,7 +245,7 @@ class AccessTests(SynchronousTestCase):
         self.admitted(access, *[f"10.0.{number}.1" for number in range(100)])
         self.admitted(access, "192.0.2.1")
         self.assertEqual(len(access._unreported), MAX_LINES + 11)
-        lines = linesOf(self.reactor.advance, REPORT)
+        lines = linesOf(self.reactor.advance, REPORT_INTERVAL)
         self.assertEqual(len(lines), MAX_LINES + 1)
         self.assertIn("refused 6 readers of 192.0.2.0/24", lines)
         self.assertEqual(lines[0], "refused 71 readers of other networks")

@@ -20,8 +20,8 @@ from zope.interface.verify import verifyObject
 from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT
 from fastpoetry.connection.factory import SLOW_TICK
 from fastpoetry.endpoints.tlstransport import TLSFactory
-from fastpoetry.listening.access import REPORT, Access
-from fastpoetry.listening.proxyheader import TIMEOUT, HeaderFactory
+from fastpoetry.listening.access import REPORT_INTERVAL, Access
+from fastpoetry.listening.proxyheader import HEADER_TIMEOUT, HeaderFactory
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.transform import TransformFactory, TransformService
 from tests.headers import LOCAL, raw2, version1, version2
@@ -81,7 +81,7 @@ class HeaderTestCase(SynchronousTestCase):
         """
         self.assertTrue(wire.gone)
         self.assertEqual(len(wire.connections), 0)
-        self.reactor.pump([1, REPORT, REPORT])
+        self.reactor.pump([1, REPORT_INTERVAL, REPORT_INTERVAL])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def assertReset(self, wire: Wire) -> None:
@@ -177,7 +177,7 @@ class HeaderTests(HeaderTestCase):
             self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", host, 1)))
         outside = IPv6Address("TCP", "2001:db9::1", 1)
         self.assertIsNone(factory.buildProtocol(outside))
-        lines = linesOf(self.reactor.advance, REPORT)
+        lines = linesOf(self.reactor.advance, REPORT_INTERVAL)
         self.assertIn("refused 1 readers of 2001:db9::/56", lines)
         self.assertEqual(self.access.refused, 3)
         inside = IPv6Address("TCP", "::ffff:192.0.2.3", 1)
@@ -191,7 +191,7 @@ class HeaderTests(HeaderTestCase):
         wire = self.connect()
         self.assertEqual(
             linesOf(wire.say, b"GET / HTTP/1.1\r\n"),
-            ["no header from 192.0.2.1:4321: what it says is none"],
+            ["no header from 192.0.2.1:4321: it sends something else"],
         )
         self.assertReset(wire)
 
@@ -202,16 +202,17 @@ class HeaderTests(HeaderTestCase):
         """
         wire = self.connect()
         wire.say(b"P")
-        self.reactor.advance(TIMEOUT / 2)
+        self.reactor.advance(HEADER_TIMEOUT / 2)
         wire.say(b"R")
+        why = f"it takes longer than {HEADER_TIMEOUT} seconds"
         self.assertEqual(
-            linesOf(self.reactor.advance, TIMEOUT / 2),
-            [f"no header from 192.0.2.1:4321: it takes longer than {TIMEOUT} seconds"],
+            linesOf(self.reactor.advance, HEADER_TIMEOUT / 2),
+            [f"no header from 192.0.2.1:4321: {why}"],
         )
         self.assertReset(wire)
         wire = self.connect()
         wire.say(version1(READER))
-        self.reactor.advance(TIMEOUT)
+        self.reactor.advance(HEADER_TIMEOUT)
         self.assertFalse(wire.gone)
         self.assertEqual(self.finish(wire), POEM)
 
@@ -221,7 +222,7 @@ class HeaderTests(HeaderTestCase):
         """
         self.poems.timeout = 0.5
         self.assertEqual(self.makeFactory(self.poems).timeout, 0.5)
-        self.assertEqual(self.makeFactory(Factory()).timeout, TIMEOUT)
+        self.assertEqual(self.makeFactory(Factory()).timeout, HEADER_TIMEOUT)
 
     def test_left(self) -> None:
         """
@@ -389,7 +390,7 @@ class TLSTests(HeaderTestCase):
         client.decrypt(b"")
         self.assertEqual(
             linesOf(wire.say, client.flush()),
-            ["no header from 192.0.2.1:4321: what it says is none"],
+            ["no header from 192.0.2.1:4321: it sends something else"],
         )
         self.assertReset(wire)
 

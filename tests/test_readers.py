@@ -20,7 +20,7 @@ from fastpoetry.connection import kernel
 from fastpoetry.connection.factory import TICK
 from fastpoetry.error import ListenError
 from fastpoetry.listening.access import Access
-from fastpoetry.listening.proxyheader import TIMEOUT
+from fastpoetry.listening.proxyheader import HEADER_TIMEOUT
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
 from sandbox import ROOT
@@ -290,8 +290,8 @@ class ServerTests(SynchronousTestCase):
             stopped = server.stopService()
             self.reactor.advance(0)
             self.assertNoResult(stopped)
-            self.assertLess(TIMEOUT, server.grace)
-            self.reactor.advance(TIMEOUT)
+            self.assertLess(HEADER_TIMEOUT, server.grace)
+            self.reactor.advance(HEADER_TIMEOUT)
             self.assertIsNone(self.successResultOf(stopped))
 
     def test_noNetwork(self) -> None:

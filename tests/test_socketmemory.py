@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import Acceptor
-from fastpoetry.socketmemory import OVER, PAUSE, SocketMemory
+from fastpoetry.socketmemory import CHECK_INTERVAL, WARN_AGAIN, SocketMemory
 from tests.acceptors import AcceptorTestCase
 
 # Pages: a megabyte has 250 of 4,000 bytes.
@@ -47,7 +47,7 @@ class SocketMemoryTests(SynchronousTestCase):
         with open(path, "w") as file:
             file.write(text)
 
-    def look(self, used: int, after: float = PAUSE) -> list[str]:
+    def look(self, used: int, after: float = CHECK_INTERVAL) -> list[str]:
         """
         Look while so many pages are used.
 
@@ -81,7 +81,7 @@ class SocketMemoryTests(SynchronousTestCase):
         and down.
         """
         self.assertEqual(len(self.look(LOW)), 1)
-        low = int(OVER * LOW)
+        low = int(WARN_AGAIN * LOW)
         for used in (LOW - 1, LOW, PRESSURE, low, LOW):
             self.assertEqual(self.look(used), [])
         self.assertEqual(self.look(low - 1), [])
@@ -92,8 +92,8 @@ class SocketMemoryTests(SynchronousTestCase):
         It looks once a second.
         """
         self.assertEqual(self.look(0), [])
-        self.assertEqual(self.look(LOW, after=PAUSE / 2), [])
-        self.assertEqual(len(self.look(LOW, after=PAUSE / 2)), 1)
+        self.assertEqual(self.look(LOW, after=CHECK_INTERVAL / 2), [])
+        self.assertEqual(len(self.look(LOW, after=CHECK_INTERVAL / 2)), 1)
 
     def test_silent(self) -> None:
         """
@@ -101,7 +101,7 @@ class SocketMemoryTests(SynchronousTestCase):
         """
         for text in ("", "TCP: inuse 1 mem\n", "TCP: inuse 1\n", "TCP: mem x\n", "TCP"):
             self.write(self.used, text)
-            self.now += PAUSE
+            self.now += CHECK_INTERVAL
             self.memory.check(self.now, 1)
         self.look(LOW - 1)
         for text in ("", "1 2"):
@@ -109,7 +109,7 @@ class SocketMemoryTests(SynchronousTestCase):
             self.assertEqual(self.look(LOW), [])
         for path in (self.limits, self.used):
             os.remove(path)
-            self.now += PAUSE
+            self.now += CHECK_INTERVAL
             self.memory.check(self.now, 1)
 
     def test_kernel(self) -> None:
@@ -147,7 +147,7 @@ class AcceptorTests(AcceptorTestCase):
         Let two readers be many.
         """
         super().setUp()
-        self.patch(acceptorModule, "MANY", 2)
+        self.patch(acceptorModule, "MANY_READERS", 2)
         self.memory = Looks()
         self.patch(Acceptor, "memory", self.memory)
 

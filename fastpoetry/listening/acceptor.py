@@ -38,10 +38,10 @@ PAUSE = 1.0
 # Connections accepted before those that are open get a turn.
 MAX_ACCEPTS = 128
 
-# From so many readers on, the memory that the kernel has for their sockets is checked.
-MANY = 100
+# From this number on, the memory that the kernel has for their sockets is checked.
+MANY_READERS = 100
 
-# Numbers, since it takes a third of a microsecond to make a member of an enumeration.
+# Plain numbers, since members of an enumeration are slower to pass.
 _STREAM, _INET6 = int(socket.SOCK_STREAM), int(socket.AF_INET6)
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -168,7 +168,7 @@ class Acceptor:
 
     def _handlePause(self) -> None:
         self._pause = None
-        # By now the share may be smaller.
+        # By now the share may be smaller: then wait until readers leave.
         self.connections.watchers[self.resume] = None
         self.resume()
 
@@ -206,7 +206,7 @@ class Acceptor:
         if self._free() <= 0:
             self.reactor.removeReader(self)
             self.connections.watchers[self.resume] = None
-        if len(self.connections) >= MANY and self._isIP:
+        if len(self.connections) >= MANY_READERS and self._isIP:
             readers = sum(len(one.connections) for one in self._acceptors)
             self.memory.check(self.reactor.seconds(), readers)
 

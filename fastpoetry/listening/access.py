@@ -25,7 +25,7 @@ from fastpoetry.listening import nets
 from fastpoetry.listening.nets import Address, Network, TokenBuckets, networkOf
 
 # Seconds between two reports of refused readers in the log, and lines of each at most.
-REPORT = 60.0
+REPORT_INTERVAL = 60.0
 MAX_LINES = 20
 OTHERS = "other networks"
 
@@ -119,7 +119,7 @@ class Access:
         self._unreported[network if hasRoom else OTHERS] += 1
         self.refused += 1
         if self._report is None:
-            self._nextReport()
+            self._handleReport()
 
     def figures(self) -> Iterator[Figure]:
         """
@@ -158,12 +158,12 @@ class Access:
         if not self._connections[network]:
             del self._connections[network]
 
-    def _nextReport(self) -> None:
+    def _handleReport(self) -> None:
         # The first refusal is reported at once, those after it a minute later.
         self._report = None
         if self._unreported:
             self._logRefused()
-            self._report = self._reactor.callLater(REPORT, self._nextReport)
+            self._report = self._reactor.callLater(REPORT_INTERVAL, self._handleReport)
 
     def _logRefused(self) -> None:
         refused, self._unreported = self._unreported, Counter()

@@ -20,9 +20,9 @@ def addFilters(
     proxies: Collection[str | Network],
 ) -> Access:
     """
-    Have an acceptor refuse readers.
+    Make an acceptor refuse those who may not read.
 
-    @param acceptor: C{None} where there is none, so that nobody can be refused.
+    @param acceptor: C{None} where Twisted's own port serves, which refuses nobody.
 
     @param access: who may read; by default everybody.
 

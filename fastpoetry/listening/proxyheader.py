@@ -27,7 +27,7 @@ from fastpoetry.listening.nets import Address, Network
 from fastpoetry.text import peerName
 
 # A proxy sends its header at once.  These seconds are for a segment that was lost.
-TIMEOUT = 5.0
+HEADER_TIMEOUT = 5.0
 
 # How a header of each version begins, and its greatest length in bytes.  In version 2
 # more may follow the addresses; it is skipped.
@@ -125,10 +125,10 @@ class HeaderProtocol(Protocol):
         """
         Wait for the header.
         """
-        self._deadline = Deadline(self.factory.reactor, self._miss)
+        self._deadline = Deadline(self.factory.reactor, self._handleTimeout)
         self._deadline.start(self.factory.timeout)
 
-    def _miss(self) -> None:
+    def _handleTimeout(self) -> None:
         self._fail(f"it takes longer than {self.factory.timeout} seconds")
 
     def _fail(self, why: str) -> None:
@@ -143,7 +143,7 @@ class HeaderProtocol(Protocol):
         try:
             header = parseHeader(self._received)
         except ValueError:
-            self._fail("what it says is none")
+            self._fail("it sends something else")
         else:
             if header is not None:
                 self._begin(*header)
@@ -221,8 +221,8 @@ class HeaderFactory:
         @param reactor: the clock.
         """
         self.buildNext = factory.buildProtocol
-        timeout = getattr(factory, "timeout", None) or TIMEOUT
-        self.timeout = min(TIMEOUT, timeout)
+        timeout = getattr(factory, "timeout", None) or HEADER_TIMEOUT
+        self.timeout = min(HEADER_TIMEOUT, timeout)
         self.finTimeout = max(FIN_TIMEOUT, timeout)
         self._proxies = proxies
         self.access = access
