@@ -71,7 +71,7 @@ class TogetherTests(UNIXSocketTestCase):
         self.assertListens(port)
         self.close(port)
         self.lock()
-        self.patch(unixsocket, "PATIENCE", 0.0)
+        self.patch(unixsocket, "LOCK_TIMEOUT", 0.0)
         self.assertListens(self.listen())
 
     def test_noLock(self) -> None:

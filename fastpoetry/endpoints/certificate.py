@@ -29,7 +29,7 @@ from fastpoetry.text import explain, printable
 DAY = 24 * 60 * 60
 
 # The log warns each day from so many days before the end of a certificate on.
-WARNING = 14
+WARNING_DAYS = 14
 
 
 def noProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
@@ -138,7 +138,7 @@ class Certificate:
             self._log.error(
                 "the certificate has expired: {path}", path=printable(self._file)
             )
-        elif days < WARNING:
+        elif days < WARNING_DAYS:
             self._log.warn(
                 "the certificate expires in {days} days: {path}",
                 days=days,

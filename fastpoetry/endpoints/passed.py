@@ -69,7 +69,8 @@ def _environment() -> dict[str, str]:
         return dict(os.environ)
 
 
-# Found out when this is imported: later, as a daemon, the process has another number.
+# Read when this module is imported: twistd forks to become a daemon, and then the
+# process has another number than LISTEN_PID.
 PASSED = namesOfPassed(_environment(), os.getpid())
 
 # Numbers of those that are listened on already.  The port works on a copy, so something

@@ -37,7 +37,7 @@ class TLSTransport(TLSWriter):
     """
     A TLS connection over a TCP transport.
 
-    @ivar isQuiet: whether nothing is logged of it.
+    @ivar isQuiet: whether nothing is logged of it: a health check of a proxy.
 
     @ivar why: why the handshake or the connection failed, in words for the log.
     """
@@ -95,7 +95,7 @@ class TLSTransport(TLSWriter):
         if self._handshakeDone:
             self.abortConnection()
         else:
-            self._flushSendBIO()  # an alert that says it, too
+            self._flushSendBIO()  # the alert, which tells the peer why
             self.transport.loseConnection()
 
     def _handlePeerEnd(self, how: Exception) -> None:

@@ -43,7 +43,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
     transport: Any  # of TCP: no interface of Twisted's has all of it
     _tlsConnection: Any
     overhead = 0
-    _halfCloses = _hasEnded = False
+    _isHalfClosing = _hasEnded = False
     _rest = memoryview(b"")  # of what was written
     _hasBegun = False  # a long write
     _isAtOnce = False  # whether the transport has nothing to send before it
@@ -80,7 +80,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
 
     def _isOver(self) -> Any:
         # A producer that is registered when the end is asked for may go on.
-        isAsked = self._halfCloses or self.disconnecting
+        isAsked = self._isHalfClosing or self.disconnecting
         return not self.connected or (isAsked and self._producing() is None)
 
     def write(self, data: bytes) -> None:
@@ -142,7 +142,7 @@ class TLSWriter(TLSMemoryBIOProtocol):
 
     def loseWriteConnection(self) -> None:
         """@see: L{twisted.internet.interfaces.ITCPTransport.loseWriteConnection}"""
-        self._halfCloses = True
+        self._isHalfClosing = True
         self._end()
 
     def loseConnection(self) -> None:
@@ -154,11 +154,11 @@ class TLSWriter(TLSMemoryBIOProtocol):
 
     def abortConnection(self) -> None:
         """@see: L{twisted.internet.interfaces.ITCPTransport.abortConnection}"""
-        self.connected = 0  # it hears and says nothing more
+        self.connected = 0  # nothing is read or written any more
         self.transport.abortConnection()
 
     def _end(self) -> None:
-        isAsked = self._halfCloses or self.disconnecting
+        isAsked = self._isHalfClosing or self.disconnecting
         if not (isAsked and self.connected) or self.transport.producer is not None:
             return
         if not self._hasEnded:

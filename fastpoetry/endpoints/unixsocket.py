@@ -1,5 +1,5 @@
 """
-UNIX sockets: ports, be their socket made here or passed, and their connections.
+UNIX sockets: ports, whether their socket was made here or passed, and connections.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from fastpoetry.connection.transport import Transport
 from fastpoetry.text import printable
 
 # Seconds to wait for other processes that are about to listen in the same directory.
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 
-# The kernel takes this many bytes or fewer all at once, or not at all.
+# The kernel takes so many bytes or fewer at once, or none of them.
 PAGE = 4096
 
 _DONT_WAIT = int(socket.MSG_DONTWAIT)
@@ -38,7 +38,7 @@ class UNIXTransport(Transport, unix.Server):
     A connection over a UNIX socket.  There is no reset here: a connection that is cut
     ends like one that is whole.  So the last byte before a half-close comes with a
     descriptor (C{SCM_RIGHTS}, unix(7)).  It proves to clients that look for it that
-    nothing is missing; from others the kernel keeps it.
+    nothing is missing; the kernel hides it from others.
     """
 
     _proof: ClassVar[list[tuple[int, int, bytes]]] = []
@@ -75,7 +75,7 @@ class UNIXTransport(Transport, unix.Server):
         try:
             return self.socket.sendmsg([data], self._proof, _DONT_WAIT)
         except BlockingIOError:
-            return 0  # without proof it might find room that the reader just made
+            return 0  # not below, which might succeed by now, without the proof
         except OSError:
             # Too many descriptors may be on their way to readers: send it without one.
             return super().writeSomeData(data)
@@ -168,7 +168,7 @@ def listenUNIX(
             listener.listen()
             port = UNIXPort(reactor, listener, factory)
         else:
-            with _alone(os.path.dirname(name) or b"."):
+            with _locked(os.path.dirname(name) or b"."):
                 _bind(listener, name, mode)
                 listener.listen()
                 port = UNIXPort(reactor, listener, factory, isOurs=True)
@@ -180,7 +180,7 @@ def listenUNIX(
 
 
 @contextmanager
-def _alone(directory: bytes) -> Iterator[None]:
+def _locked(directory: bytes) -> Iterator[None]:
     # Hold a lock on a directory: of two processes that find the same socket left
     # behind, the second must not replace the new one of the first.
     try:
@@ -189,7 +189,7 @@ def _alone(directory: bytes) -> Iterator[None]:
         yield
         return
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while time.monotonic() < deadline:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,7 +206,7 @@ def _alone(directory: bytes) -> Iterator[None]:
 def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
     if b"\0" in path:  # for the kernel the path would end there
         raise ValueError("Not the name of a file")
-    os.fchmod(listener.fileno(), mode)  # until it has its own, it has no more
+    os.fchmod(listener.fileno(), mode)  # bind() gives the file no other permissions
     try:
         listener.bind(path)
     except OSError as error:
