@@ -62,25 +62,23 @@ class IHasReaders(Interface):
 
     readers: int = Attribute("How many readers are connected now.")
 
-    def hasReader(
-        source: object, here: IAddress | None, there: IAddress | None
-    ) -> bool:
+    def hasReader(source: object, peer: IAddress | None, host: IAddress | None) -> bool:
         """
         Tell whether a TCP connection is one of a reader of a source.
 
         @param source: an L{IPoetrySource}.
 
-        @param here: the address of the reader's end.
+        @param peer: the address of the reader's end.
 
-        @param there: the address of the other end.  Readers of two servers may have the
-            same address C{here}.
+        @param host: the address of the server's end.  The readers of two servers may
+            have the same C{peer}.
 
         @return: whether there is such a reader.
         """
 
     def checkReaders() -> None:
         """
-        Look at what has become of each reader by now, and log it.
+        Check what has become of each reader by now, and log it.
         """
 
 

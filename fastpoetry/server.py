@@ -214,12 +214,12 @@ class PoetryServer(Service):
         return 0 if self._acceptor is None else len(self._acceptor.connections)
 
     def hasReader(
-        self, source: object, here: IAddress | None, there: IAddress | None
+        self, source: object, peer: IAddress | None, host: IAddress | None
     ) -> bool:
         """@see: L{IHasReaders.hasReader}"""
         isServed = getattr(self.factory, "source", None) is source
         acceptor = self._acceptor if isServed else None
-        return acceptor is not None and acceptor.connections.has(here, there)
+        return acceptor is not None and acceptor.connections.has(peer, host)
 
     def checkReaders(self) -> None:
         """@see: L{IHasReaders.checkReaders}"""

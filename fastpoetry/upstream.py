@@ -67,8 +67,8 @@ class _Upstream:
     An endpoint that remembers its connection.
     """
 
-    _here: Any = None  # the addresses of its two sides
-    _there: Any = None
+    _host: Any = None  # the addresses of its two sides
+    _peer: Any = None
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
@@ -80,8 +80,8 @@ class _Upstream:
         return self._endpoint.connect(protocolFactory).addCallback(self._remember)
 
     def _remember(self, protocol: Any) -> IProtocol:
-        self._here = protocol.transport.getHost()
-        self._there = protocol.transport.getPeer()
+        self._host = protocol.transport.getHost()
+        self._peer = protocol.transport.getPeer()
         return protocol  # type: ignore[no-any-return]
 
     def isReaderOf(self, source: IService) -> bool:
@@ -91,7 +91,8 @@ class _Upstream:
         """
         return any(
             IHasReaders.providedBy(each)
-            and each.hasReader(source, self._here, self._there)
+            # What is the host of this side is the peer of the server.
+            and each.hasReader(source, self._host, self._peer)
             for each in allServices(source.parent or ())
         )
 

@@ -91,12 +91,12 @@ class Readers(Service):
         self.readers = readers
 
     def hasReader(
-        self, source: object, here: IAddress | None, there: IAddress | None
+        self, source: object, peer: IAddress | None, host: IAddress | None
     ) -> bool:
         """
         Look for a reader.
         """
-        return source is self.source and (here, there) in self.readers
+        return source is self.source and (peer, host) in self.readers
 
     def checkReaders(self) -> None:
         """

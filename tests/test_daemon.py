@@ -54,7 +54,7 @@ class Watched(Service):
         """
         self.stops = stops
 
-    def hasReader(self, source: object, here: object, there: object) -> bool:
+    def hasReader(self, source: object, peer: object, host: object) -> bool:
         """
         @see: L{IHasReaders.hasReader}
         """

@@ -43,7 +43,7 @@ class Served(Service):
         self.reloads.append(Deferred())
         return self.reloads[-1]
 
-    def hasReader(self, source: object, here: object, there: object) -> bool:
+    def hasReader(self, source: object, peer: object, host: object) -> bool:
         """
         @see: L{IHasReaders.hasReader}
         """
