@@ -31,7 +31,7 @@ class Memory:
 
     def acquire(self, size: int) -> Deferred[int]:
         """
-        Take some bytes as soon as there are as many left.
+        Take some bytes as soon as so many are left.
 
         @param size: how many; one that is above L{Memory.size} waits for ever.
 
@@ -54,7 +54,8 @@ class Memory:
         self._give()
 
     def _give(self) -> None:
-        # Whoever is given bytes may acquire or exchange some: the loop goes on with it.
+        # A callback may acquire or exchange bytes, which this loop then takes into
+        # account.
         if self._isGiving:
             return
         self._isGiving = True
@@ -106,7 +107,7 @@ class Share:
 
     def resize(self, size: int) -> None:
         """
-        Have more or fewer bytes, even more than are left.
+        Change how many bytes it has, even to more than are left.
         """
         old, self.size = self.size, size
         if size != old:

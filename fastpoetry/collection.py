@@ -45,7 +45,7 @@ def call(service: Any, name: str) -> Deferred[Any]:
     @return: a L{Deferred} of what the method gives, or of C{None} after an error.
     """
 
-    def failed(failure: Failure) -> None:
+    def handleFailure(failure: Failure) -> None:
         _log.failure(
             "an error in {name} of {service}",
             failure,
@@ -53,7 +53,7 @@ def call(service: Any, name: str) -> Deferred[Any]:
             service=qual(type(service)),
         )
 
-    return maybeDeferred(getattr(service, name)).addErrback(failed)
+    return maybeDeferred(getattr(service, name)).addErrback(handleFailure)
 
 
 def callAll(interface: Any, name: str, collection: Any) -> None:

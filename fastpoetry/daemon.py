@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 @implementer(IHasFigures)
 class DaemonService(Service):
     """
-    Makes a good daemon of a process.  It is the first service of the collection that
-    it works for.
+    Does for a process what a daemon needs.  It must be the first service of its
+    collection.
     """
 
     _log = Logger()
@@ -126,14 +126,14 @@ class DaemonService(Service):
 
     def stopService(self) -> None:
         """
-        Take the next signal to stop for the second.  It may have come already: all
-        other services have begun to stop by now.
+        From now on, a signal to stop is the second one.  That may have come already:
+        all other services have begun to stop by now.
         """
         super().stopService()
         self._isStopping = True
         if self._supervisor is not None:
             self._supervisor.stopping(self._countReaders)
-            self._supervisor = None  # it has nothing more to hear
+            self._supervisor = None  # it is told nothing more
         if self._isAborting:
             self._abort()
 

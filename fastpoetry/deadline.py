@@ -28,14 +28,16 @@ class Deadline:
     _endsAt = inf
     _isOver = False  # but there is one more turn, or the added time
 
-    def __init__(self, reactor: IReactorTime, missed: Callable[[], object]) -> None:
+    def __init__(
+        self, reactor: IReactorTime, handleMissed: Callable[[], object]
+    ) -> None:
         """
         @param reactor: the clock.
 
-        @param missed: what to call, without arguments.
+        @param handleMissed: called, without arguments, when the deadline is missed.
         """
         self._reactor = reactor
-        self._missed = missed
+        self._handleMissed = handleMissed
 
     @property
     def left(self) -> float:
@@ -72,7 +74,7 @@ class Deadline:
         if late < STANDSTILL:
             late = 0.0
         if self._isOver and not late:
-            self._missed()
+            self._handleMissed()
         else:
             self._isOver = True  # it may stand still again
             self._endsAt = self._reactor.seconds() + late

@@ -52,6 +52,8 @@ CLIENTS = {
 # The options that must be given.
 NEEDED = {"host", "port", "address", "path"}
 
+# Addresses of IPv6 whose colons are not escaped.  Twisted would take each colon for the
+# end of an option.
 _IPV6 = r"([0-9A-Fa-f:.]+(?:%\w+)?)"
 _BARE_INTERFACE = re.compile(rf":(interface|bindAddress)={_IPV6}(?=:|$)")
 _BARE_HOST = re.compile(rf"(\w+):(?:host=)?{_IPV6}:(?:port=)?(\d+)(?=:|$)")

@@ -102,7 +102,7 @@ def readAgain(
         before, neither is called.
     """
 
-    def failed(failure: Failure) -> None:
+    def handleFailure(failure: Failure) -> None:
         failure.trap(FastPoetryError, CancelledError)
         if isinstance(failure.value, FastPoetryError):
             keep(failure.value)
@@ -112,4 +112,4 @@ def readAgain(
     except RuntimeError as error:  # there is no room for a thread
         keep(FastPoetryError(f"{error}: {path}"))
         return succeed(None)
-    return reading.addCallbacks(changeOver, failed)
+    return reading.addCallbacks(changeOver, handleFailure)

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from fastpoetry.text import explain, printable
 
 # During a stop the supervisor is told every so many seconds how many readers are left.
-REPORT = 1.0
+REPORT_INTERVAL = 1.0
 
 
 class Supervisor:
@@ -88,7 +88,7 @@ class Supervisor:
             f"{change}STATUS={count} reader{'' if count == 1 else 's'} in flight"
         )
         if count:
-            self.reactor.callLater(REPORT, self._report, countReaders)
+            self.reactor.callLater(REPORT_INTERVAL, self._report, countReaders)
 
     def _tell(self, text: str) -> None:
         self._try(self._socket.send, text.encode())

@@ -16,11 +16,11 @@ class Reloads:
     reloads once more after that.  A service that takes long holds up no other.
     """
 
-    def __init__(self, finished: Callable[[], object]) -> None:
+    def __init__(self, handleFinished: Callable[[], object]) -> None:
         """
-        @param finished: is called when no reload is under way any more.
+        @param handleFinished: called when no reload is under way any more.
         """
-        self._finished = finished
+        self._handleFinished = handleFinished
         self._underWay: set[Any] = set()
         self._again: set[Any] = set()
 
@@ -48,4 +48,4 @@ class Reloads:
             self._again.remove(service)
             self._begin(service)
         elif not self._underWay:
-            self._finished()
+            self._handleFinished()

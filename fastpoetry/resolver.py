@@ -148,8 +148,8 @@ class Resolver:
     """
     Looks up each name in a daemon thread.  A name that is an address needs none.
 
-    When all threads are in use, a lookup waits for one of them to end.  When nobody
-    waits for what any of them looks up, it fails at once.
+    When all threads are in use, a lookup waits for one of them to end.  But if all of
+    them hang, so that nobody waits for their lookups any more, it fails at once.
     """
 
     # The lookups of the endpoint that is connecting at the moment.

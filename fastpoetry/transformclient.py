@@ -78,7 +78,7 @@ class _TransformFetch(OneNetstring, Fetch):
 
     def malformed(self) -> None:
         """
-        Give up a server that speaks something else.
+        Give up on a server that sends something else.
         """
         sentence = f"The answer is not a netstring of up to {self.MAX_LENGTH} bytes"
         self.fail(TransformError(sentence))

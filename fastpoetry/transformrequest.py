@@ -126,12 +126,12 @@ class RequestProtocol(OneNetstring, DeliveryProtocol, ABC):
 
     def readConnectionLost(self) -> None:
         """
-        The client has half-closed: it says no more, but takes the answer still.
+        The client has half-closed: it sends no more, but still takes the answer.
         """
         super().readConnectionLost()
         if not self._hasBegun:
             self.transport.loseConnection()  # a port probe
-        elif not self._hasEnded and not self._isPaused:  # in a pause TLS reads on
+        elif not self._hasEnded and not self._isPaused:  # TLS tells it in a pause, too
             self.refuse("it ends too early")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -30,7 +30,7 @@ TAC = """
 from twisted.application import service
 from fastpoetry.doors import datagram
 from fastpoetry.service import PoetryService
-datagram.REPORT = 0.01
+datagram.REPORT_INTERVAL = 0.01
 application = service.Application("datagrams")
 poetry_service = PoetryService("poem.txt")
 poetry_service.setServiceParent(application)

@@ -143,7 +143,7 @@ class LogTests(SynchronousTestCase):
         self.protocol.datagramReceived(b"", HOME)
         self.protocol.datagramReceived(b"", WORLD)
         self.assertEqual(
-            linesOf(self.clock.advance, datagram.REPORT),
+            linesOf(self.clock.advance, datagram.REPORT_INTERVAL),
             ["datagrams on 127.0.0.1:17: 2 answered, 1 no room"],
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from fastpoetry.daemon import DaemonService
 from fastpoetry.interfaces import IHasReaders, IReloadable
-from fastpoetry.notify import REPORT
+from fastpoetry.notify import REPORT_INTERVAL
 from tests.support import Reactor, keepProcess, socketPath
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -249,7 +249,7 @@ class SupervisorTests(SynchronousTestCase):
             (-1, "STATUS=0 readers in flight"),
         ]:
             served.readers = readers
-            self.reactor.advance(REPORT)
+            self.reactor.advance(REPORT_INTERVAL)
             self.assertEqual(self.heard(), [status])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

@@ -32,13 +32,13 @@ MAX_QUESTION = -(-MAX_ANSWER // MAX_RATIO)
 
 # How many questions may wait for a poem, and for how many seconds.
 MAX_WAITING = 100
-PATIENCE = 30.0
+POEM_TIMEOUT = 30.0
 
 # Questions that are read in one turn of the reactor.
 MAX_READS = 64
 
 # Seconds between two lines of the log about datagrams, if there were any.
-REPORT = 60.0
+REPORT_INTERVAL = 60.0
 
 
 def headOf(poem: bytes, room: int) -> bytes:
@@ -111,7 +111,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
         """
         asked: Deferred[Any] = maybeDeferred(self.source.getPoem)
         try:
-            poem = await asked.addTimeout(PATIENCE, self.reactor)
+            poem = await asked.addTimeout(POEM_TIMEOUT, self.reactor)
             if not isinstance(poem, bytes):
                 raise TypeError(f"it is no bytes: {poem!r:.40}")
         except Exception as error:
@@ -132,7 +132,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
     def _count(self, outcome: str) -> None:
         self.counts[outcome] += 1
         if self._report is None:
-            self._report = self.reactor.callLater(REPORT, self._logCounts)
+            self._report = self.reactor.callLater(REPORT_INTERVAL, self._logCounts)
 
     def _logCounts(self) -> None:
         self._report = None
