@@ -88,7 +88,7 @@ class GetPoetry:
         except FirstError as first:
             first.subFailure.raiseException()
         finally:
-            # From the end, so that none of those that wait has a turn.
+            # From the end, so that none of those that wait begins.
             for fetch in reversed(fetches):
                 fetch.cancel()
         for _, poem in results:
@@ -108,16 +108,17 @@ class GetPoetry:
             except PoetryCancelledError:
                 raise
             except PoetryFetchError as error:
-                return self._miss(str(error))
+                return self._fail(str(error))
             except MemoryError:
-                return self._miss(f"{endpoint}: no memory left to transform it")
+                return self._fail(f"{endpoint}: no memory left to transform it")
             self._terminal.done += 1
             if self._options.inOrder:
                 return poem
             await self._write(poem)
             return b""
 
-    def _miss(self, reason: str) -> bytes:
+    def _fail(self, reason: str) -> bytes:
+        # Count a poem that is not there, and say why.
         self._terminal.failed += 1
         self._terminal.say(reason)
         return b""
@@ -160,7 +161,7 @@ class GetPoetry:
         return poem
 
     async def _write(self, poem: bytes) -> None:
-        if not poem:  # which ends in no line
+        if not poem:  # nothing to print, and no newline at its end
             return
         async with self._writing:
             self._terminal.hide()

@@ -27,7 +27,7 @@ class Options(ListenerOptions, AnthologyOptions, UDPOptions, WebOptions):
     synopsis = "[options] --poem FILE"
 
     longdesc = (
-        "Serves a poem to whoever connects: all of it, then the end of the line. "
+        "Sends a whole poem to whoever connects, and then closes the connection. "
         "--poem, --port and --endpoint may be given several times: the first poem "
         "then goes with the first port or endpoint, the second with the second, and "
         "so on; one poem goes with all of them. With --choose, a poem is a directory "

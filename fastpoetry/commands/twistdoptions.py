@@ -31,7 +31,7 @@ def checkServerOptions(options: ServerOptions) -> None:
     if not isOtherLog and log != "-" and (log or not isForeground):
         log = log or "twistd.log"
         with _naming("logfile", log):
-            _openLog(log)
+            _checkLog(log)
     chroot, rundir, pidfile = (options[key] for key in ("chroot", "rundir", "pidfile"))
     if chroot is None:
         with _naming("rundir", rundir):
@@ -46,14 +46,14 @@ def checkServerOptions(options: ServerOptions) -> None:
             )
     if pidfile:
         with _naming("pidfile", pidfile):
-            _readPIDFile(pidfile)
+            _checkPIDFile(pidfile)
             if chroot is None:  # else it is written in another directory
-                _createIn(pidfile, b"%d" % os.getpid())
+                _checkWritable(pidfile, b"%d" % os.getpid())
     if sys.platform == "linux":
         with _naming("gid", options["gid"]):
-            _becomeGroup(options["gid"])
+            _checkGroup(options["gid"])
         with _naming("uid", options["uid"]):
-            _becomeUser(options["uid"], options["gid"], chroot is not None)
+            _checkUser(options["uid"], options["gid"], chroot is not None)
 
 
 @contextmanager
@@ -68,29 +68,31 @@ def _naming(option: str, value: object) -> Iterator[None]:
         raise usage.UsageError(f"{reason}: --{option} {value}") from error
 
 
-def _openLog(path: str) -> None:
+def _checkLog(path: str) -> None:
     """
-    Open a log file as Twisted does, but do not make one.
+    Check that a log file can be opened as Twisted does, without making one.
     """
     try:
         with open(path, "rb+", 0) as file:
             file.seek(0, os.SEEK_END)
     except FileNotFoundError:
-        _createIn(path)
+        _checkWritable(path)
 
 
-def _createIn(path: str, content: bytes = b"") -> None:
+def _checkWritable(path: str, content: bytes = b"") -> None:
     """
-    Check that a file can be made in the directory of this one, and written.
+    Check that a file can be made in the directory of C{path}, and written, without
+    making that one.
     """
     with TemporaryFile(dir=os.path.dirname(path) or ".", buffering=0) as file:
         file.write(content)
 
 
-def _readPIDFile(path: str) -> None:
+def _checkPIDFile(path: str) -> None:
     """
-    Check that the file has not the number of this process, left by a server that has
-    died.  C{twistd} takes the number of any living process for a running server.
+    Check that the file can be read, and does not have the number of this process, left
+    by a server that has died.  C{twistd} takes the number of any living process for a
+    running server.
     """
     with suppress(FileNotFoundError), openRegular(path) as file:
         # What is not a number, twistd refuses in a sentence.
@@ -107,9 +109,9 @@ def _readPIDFile(path: str) -> None:
             )
 
 
-def _becomeGroup(gid: int | None) -> None:
+def _checkGroup(gid: int | None) -> None:
     """
-    Check that this process may have another group.
+    Check that this process may change its group.
     """
     if gid is not None:
         *_, saved = os.getresgid()
@@ -117,10 +119,10 @@ def _becomeGroup(gid: int | None) -> None:
         os.setresgid(-1, -1, saved)
 
 
-def _becomeUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
+def _checkUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
     """
-    Check that this process may become another user, and that the user is known where
-    twistd needs to find the user's groups.
+    Check that this process may become another user, and that the user is known to the
+    system where C{twistd} has to look up the user's groups.
     """
     if uid is None:
         return
@@ -130,7 +132,7 @@ def _becomeUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
             user = pwd.getpwuid(uid)
         except KeyError as error:
             raise usage.UsageError(f"No such user: --uid {uid}") from error
-        _becomeGroup(user.pw_gid if gid is None else gid)
+        _checkGroup(user.pw_gid if gid is None else gid)
     if isOther:
         os.setgroups(os.getgroups())
         *_, saved = os.getresuid()
