@@ -30,10 +30,11 @@ class Reloads:
 
         @param services: each an L{IReloadable <fastpoetry.interfaces.IReloadable>}.
         """
-        self._underWay.add(self)  # until all of them have begun
+        beginning = object()
+        self._underWay.add(beginning)  # until all of them have begun
         for service in services:
             self._begin(service)
-        self._end(None, self)
+        self._end(None, beginning)
 
     def _begin(self, service: Any) -> None:
         if service in self._underWay:
@@ -46,6 +47,6 @@ class Reloads:
         self._underWay.remove(service)
         if service in self._again:
             self._again.remove(service)
-            self._begin(service)
+            self.begin([service])
         elif not self._underWay:
             self._handleFinished()

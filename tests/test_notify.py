@@ -224,6 +224,20 @@ class SupervisorTests(SynchronousTestCase):
         slow.reloads[1].callback(None)
         self.assertEqual(self.heard(), ["READY=1"])
 
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        A service that was to reload again, but has stopped, does not hold up the end.
+        """
+        slow = Served()
+        self.runs(slow)
+        self.hangUp()
+        self.hangUp()
+        slow.stopService()
+        self.heard()
+        slow.reloads[0].callback(None)
+        self.assertEqual(len(slow.reloads), 1)
+        self.assertEqual(["READY=1"], self.heard())
+
     def test_nothingToReload(self) -> None:
         """
         A process that has nothing to reload says that it has done so.
