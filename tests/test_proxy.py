@@ -100,7 +100,7 @@ class ProxyServiceTests(ProxyTestCase):
         for poem in b"poem", b"":
             proxy.reload()
             asked: Any = proxy.getPoem()
-            protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
+            protocol: Any = self.reactor.tcpClients[-1][2].buildProtocol(None)
             protocol.makeConnection(StringTransportWithDisconnection())
             with capturedLogs() as events:
                 protocol.dataReceived(poem)

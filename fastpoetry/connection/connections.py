@@ -20,7 +20,6 @@ from fastpoetry.connection.transport import Transport
 from fastpoetry.text import hostAndPort
 
 _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
-_DONE = Failure(CONNECTION_DONE)
 
 # Seconds between two lines of the log that say how many connections are still open.
 REPORT_INTERVAL = 5.0
@@ -205,7 +204,7 @@ class Connections:
         try:
             transport.stopReading()
             if isRead and why is CONNECTION_DONE:  # which may be but half of it
-                transport.readConnectionLost(_DONE)
+                transport.readConnectionLost(Failure(why))
             else:
                 transport.connectionLost(Failure(why))
         except BaseException:  # as in _logError
