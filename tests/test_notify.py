@@ -236,7 +236,7 @@ class SupervisorTests(SynchronousTestCase):
         self.heard()
         slow.reloads[0].callback(None)
         self.assertEqual(len(slow.reloads), 1)
-        self.assertEqual(["READY=1"], self.heard())
+        self.assertEqual(self.heard(), ["READY=1"])
 
     def test_nothingToReload(self) -> None:
         """
