@@ -70,7 +70,7 @@ class DaemonService(Service):
 
     _log = Logger()
 
-    _isWatching = _isStopping = False
+    _isScheduled = _isStopping = False
     _isAborting = False  # whether a second signal came before the stop began
     _supervisor: Supervisor | None = None
 
@@ -120,8 +120,8 @@ class DaemonService(Service):
         self.privilegedStartService()  # which not every runner calls
         super().startService()
         self._isStopping = self._isAborting = False
-        if not self._isWatching:  # or it has been started again
-            self._isWatching = True
+        if not self._isScheduled:  # or it has been started again
+            self._isScheduled = True
             self.reactor.callWhenRunning(self._handleRunning)
 
     def stopService(self) -> None:

@@ -119,7 +119,7 @@ class PoetryServer(Service):
         acceptor = None
         try:
             self.port = port = openPort(endpoint, self.factory)
-            if kernel.TELLS and isinstance(port, Port):
+            if kernel.HAS_PROGRESS and isinstance(port, Port):
                 acceptor = Acceptor(port, self.maxConnections, self.reactor)
             if self.proxies or self.access is not None:
                 from fastpoetry.listening.filters import addFilters
@@ -132,7 +132,7 @@ class PoetryServer(Service):
                 acceptor.connections.close()
             self._closePort()
             raise ListenError(f"{explain(error)}: {self.description}") from error
-        if not kernel.TELLS:
+        if not kernel.HAS_PROGRESS:
             self._log.warn(
                 "this system has no epoll or no TCP_INFO: on {description} there is no "
                 "limit, a stop cuts who is in flight, and a poem that is cut may end "
@@ -199,7 +199,7 @@ class PoetryServer(Service):
         if self._acceptor is not None:
             self._checkAll()  # readers that have all of it are not cut
             self._acceptor.connections.abort()
-        if self.running and isinstance(self.port, unix.Port):
+        if self.running and isinstance(self.port, unix.Port):  # a stop has closed it
             self._closePort()
 
     def _closePort(self) -> None:

@@ -41,7 +41,7 @@ class WaitTests(ConnectionsTestCase):
         protocol.begin = begin
         transport = self.connect(protocol)
         self.assertEqual(self.epoll.calls, [])
-        self.assertEqual((self.sockets[-1].end, transport.waits), ("half", 0))
+        self.assertEqual((self.sockets[-1].end, transport.registered), ("half", 0))
         transport.resumeProducing()
         self.assertEqual(self.epoll.calls, [f"register {_IN}"])
 
@@ -88,7 +88,7 @@ class WaitTests(ConnectionsTestCase):
         self.sockets[0].said = [b"change"]
         self.connections.doRead()
         self.assertEqual(self.epoll.calls, [f"modify {_OUT}"])
-        self.assertEqual(self.first.waits, _OUT)
+        self.assertEqual(self.first.registered, _OUT)
 
     def test_otherTurn(self) -> None:
         """
@@ -101,7 +101,7 @@ class WaitTests(ConnectionsTestCase):
         self.assertEqual(self.sockets[1].held, b"")
         self.connections.doRead()
         self.assertEqual(self.sockets[1].held, b"poem")
-        self.assertEqual(self.second.waits, _IN)
+        self.assertEqual(self.second.registered, _IN)
 
     def test_noRoom(self) -> None:
         """
@@ -255,7 +255,7 @@ class EventTests(ConnectionsTestCase):
         transport = self.connect(half)
         self.happens(transport, _HUP)
         self.assertEqual((half.ends, half.reasons), (["read"], []))
-        self.assertEqual(transport.waits, 0)
+        self.assertEqual(transport.registered, 0)
         self.happens(self.first, _HUP)
         self.assertEqual(self.one.reasons, [ConnectionDone])
 

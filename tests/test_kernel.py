@@ -311,7 +311,7 @@ class TCPTests(KernelTestCase):
         """
         This kernel, which is Linux, tells.
         """
-        self.assertTrue(kernel.TELLS)
+        self.assertTrue(kernel.HAS_PROGRESS)
 
     def test_descriptor(self) -> None:
         """

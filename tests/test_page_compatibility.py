@@ -85,8 +85,8 @@ def linesOfLog() -> set[tuple[str, str]]:
     @return: what the code has the log say, each with its level.
     """
     found = {
-        (outcome.NONE, "info"),
-        (outcome.CUT, "info"),
+        (outcome.GOT_NOTHING, "info"),
+        (outcome.GOT_PART, "info"),
         (outcome.GAVE_UP, "warn"),
     }
     for module in getModule("fastpoetry").walkModules():

@@ -281,7 +281,7 @@ class HeaderTests(HeaderTestCase):
                     self.assertGone(wire)
             self.assertEqual(events, [])
         counts = self.poems.counts
-        self.assertEqual((counts.whole, counts.size, counts.cut), (0, 0, {}))
+        self.assertEqual((counts.whole, counts.taken, counts.cut), (0, 0, {}))
 
     def test_neverEnds(self) -> None:
         """

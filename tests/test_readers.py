@@ -313,7 +313,7 @@ class ServerTests(SynchronousTestCase):
         """
         Where nobody can be refused, a server that is to do so does not start.
         """
-        self.patch(kernel, "TELLS", False)
+        self.patch(kernel, "HAS_PROGRESS", False)
         for filters in ({"access": self.access()}, {"proxies": ["127.0.0.1"]}):
             description = "tcp:0:interface=127.0.0.1"
             error = self.assertRaises(ListenError, self.start, description, **filters)

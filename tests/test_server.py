@@ -321,7 +321,7 @@ class OtherSystemTests(SynchronousTestCase):
         """
         Start a server.
         """
-        self.patch(kernel, "TELLS", False)
+        self.patch(kernel, "HAS_PROGRESS", False)
         with capturedLogs() as events:
             self.start("tcp:0:interface=127.0.0.1")
         self.warnings = [

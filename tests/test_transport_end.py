@@ -247,7 +247,7 @@ class EndTests(TransportTestCase):
             (protocol.ends, protocol.heard), (["write", "read"], [b"more"])
         )
         self.assertFalse(transport.disconnected)
-        self.assertEqual(transport.waits, 0)
+        self.assertEqual(transport.registered, 0)
         transport.loseConnection()
         self.assertEqual(protocol.reasons, [ConnectionDone])
         self.assertEqual(self.socket.calls[-3:], ["end", "linger off", "close"])

@@ -118,7 +118,7 @@ class WriteTests(TransportTestCase):
         transport.write(b"more")
         self.turn()
         self.assertEqual(self.socket.held, POEM)
-        self.assertEqual(transport.waits, select.EPOLLIN)
+        self.assertEqual(transport.registered, select.EPOLLIN)
 
     def test_notBytes(self) -> None:
         """
@@ -137,7 +137,7 @@ class WriteTests(TransportTestCase):
         self.assertEqual(refused, [TypeError])
         self.assertRaises(TypeError, transport.write, None)
         self.assertEqual(self.socket.calls, [])
-        self.assertFalse(transport.waits & select.EPOLLOUT)
+        self.assertFalse(transport.registered & select.EPOLLOUT)
 
     def test_errorsComeLater(self) -> None:
         """
@@ -191,7 +191,7 @@ class WriteTests(TransportTestCase):
         self.socket.said = [b"echo"]
         self.turn()
         self.assertEqual(self.socket.held, b"echo")
-        self.assertEqual(transport.waits, select.EPOLLIN)
+        self.assertEqual(transport.registered, select.EPOLLIN)
 
 
 class MoreTests(TransportTestCase):

@@ -258,7 +258,7 @@ class Wire:
         """
         Whether the server reads what the reader sends.
         """
-        return bool(self.transport.waits & select.EPOLLIN)
+        return bool(self.transport.registered & select.EPOLLIN)
 
     def turn(self) -> None:
         """

@@ -73,47 +73,46 @@ class Connections:
 
     def begin(self, transport: Transport) -> None:
         """
-        Begin a connection: tell its protocol, and send what the protocol writes.
+        Begin a connection: tell its protocol, and send what that writes.
         """
         self._open[transport.fd] = transport
         transport.hasTurn = True
         why = None
         try:
             transport.protocol.makeConnection(transport)
-            if transport.wants & _OUT:
+            if transport.wanted & _OUT:
                 why = transport.doWrite()
         except BaseException as error:
             why = self._logError(error)
-        if why or transport.wants != transport.waits:
+        if why or transport.wanted != transport.registered:
             self._endTurn(transport, why, False)
         transport.hasTurn = False
 
-    def wait(self, transport: Transport) -> None:
+    def register(self, transport: Transport) -> None:
         """
-        Tell the kernel to wait for what a transport wants, unless that is lost.
+        Register an open connection with the kernel for the events that it wants.
         """
-        wants, waits = transport.wants, transport.waits
-        if wants == waits or self._open.get(transport.fd) is not transport:
+        wanted, registered = transport.wanted, transport.registered
+        if wanted == registered or self._open.get(transport.fd) is not transport:
             return
-        transport.waits = wants
+        transport.registered = wanted
         try:
-            if not waits:
+            if not registered:
                 transport.socket.setblocking(False)
-                self._epoll.register(transport.fd, wants)
-            elif wants:
-                self._epoll.modify(transport.fd, wants)
+                self._epoll.register(transport.fd, wanted)
+            elif wanted:
+                self._epoll.modify(transport.fd, wanted)
             else:
                 self._epoll.unregister(transport.fd)
         except OSError:  # the kernel is short of memory
             self.callLater(0, self._lose, transport, CONNECTION_LOST, False)
 
     def remove(self, transport: Transport) -> None:
-        """
-        Forget a connection that is about to be closed.
-        """
-        transport.wants = 0
-        if transport.waits:  # a forked process may still have a copy of the descriptor
-            self.wait(transport)
+        """Forget a connection that is about to be closed."""
+        transport.wanted = 0
+        # A forked process may still have a copy of the descriptor.
+        if transport.registered:
+            self.register(transport)
         del self._open[transport.fd]
         if transport.leave is not None:
             transport.leave()
@@ -192,8 +191,8 @@ class Connections:
         if why:
             self._lose(transport, why, isRead)
         transport.hasTurn = False
-        if transport.wants != transport.waits:
-            self.wait(transport)
+        if transport.wanted != transport.registered:
+            self.register(transport)
 
     def _logError(self, error: BaseException) -> BaseException:
         # Also a CancelledError: it must cost no other connection its turn.
@@ -217,19 +216,20 @@ class Connections:
         # Events of all of them: by default epoll gives no more than 1,023 at once.
         for fd, events in self._epoll.poll(0, len(self._open) or 1):
             transport = self._open.get(fd)
-            if transport is None or not transport.waits:
+            if transport is None or not transport.registered:
                 # Lost during another's turn; perhaps a new one has its number.
                 continue
             transport.hasTurn = True
             why: Any = None
-            isRead = bool(transport.wants & _IN)
+            isRead = bool(transport.wanted & _IN)
             try:
                 if events & _IN:
                     why = transport.doRead()
                 elif not events & _OUT:  # it is broken
                     why = CONNECTION_DONE if isRead else CONNECTION_LOST
                 # What waits for the kernel already is not tried again.
-                if not why and transport.wants & _OUT & (events | ~transport.waits):
+                isDue = transport.wanted & _OUT & (events | ~transport.registered)
+                if not why and isDue:
                     why, isRead = transport.doWrite(), False
             except BaseException as error:
                 why, isRead = self._logError(error), False

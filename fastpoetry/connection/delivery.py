@@ -51,7 +51,7 @@ class DeliveryProtocol(Protocol):
 
     @ivar isQuiet: whether it is neither counted nor logged: a health check of a proxy.
 
-    @ivar outcome: why this side cuts the connection, if it does.
+    @ivar outcome: why the reader will not get all of it, if that is known already.
 
     @ivar finTimeout: how many seconds to wait for the reader's end after it has
         acknowledged everything.
@@ -95,7 +95,7 @@ class DeliveryProtocol(Protocol):
         transport = self.transport
         self.state = State.SENDING
         self.size = len(data)
-        self.factory.begun(self)
+        self.factory.add(self)
         if not hasattr(type(transport), "loseWriteConnection"):
             # A wrapper, such as Twisted's own TLS, which would pass it on to TCP.
             transport.write(data)
@@ -115,13 +115,13 @@ class DeliveryProtocol(Protocol):
         """
         The kernel has everything, and the end.
         """
-        self.state = State.ENDED
+        self.state = State.SENT
         self._setReset(False)
-        if self._progress is None:
+        if self._progress is None:  # it was never checked
             # Most readers end within a tick: do not wait for their end before that.
             self.transport.pauseProducing()
         else:
-            self.checkAt = 0.0
+            self.checkAt = 0.0  # at the next sweep
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -141,7 +141,7 @@ class DeliveryProtocol(Protocol):
         The reader has half-closed: it sends no more, but still takes what comes.
         """
         self._peerEnded = True
-        if self.state in (State.ENDED, State.ACKNOWLEDGED):
+        if self.state in (State.SENT, State.ACKNOWLEDGED):
             self._closingCheck = CLOSING_CHECK
             self.check(self.factory.reactor.seconds())
 
@@ -153,13 +153,13 @@ class DeliveryProtocol(Protocol):
         @param now: the time, in seconds of the factory's clock.
         """
         transport, state = self.transport, self.state
-        isEnded = state is State.ENDED or state is State.ACKNOWLEDGED
+        isEnded = state is State.SENT or state is State.ACKNOWLEDGED
         sent = self.size + getattr(transport, "overhead", 0) if isEnded else None
         known = kernel.progress(transport.socket, sent)
         if isEnded and known.isClosed:
             self._handleClosed(known.isComplete)
             return
-        isPaused = state is State.ENDED and self._progress is None
+        isPaused = state is State.SENT and self._progress is None
         if self._quota.renewAt <= now:
             self._quota, isPaused = ReadQuota(), True
         if isPaused and self._quota.renewAt == inf and not self._peerEnded:
@@ -167,7 +167,7 @@ class DeliveryProtocol(Protocol):
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
             return
-        progress = transport.offset, known.acknowledged
+        progress = transport.offset, known.acknowledged  # sent; received
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
         if isEnded and known.isComplete:
@@ -186,7 +186,7 @@ class DeliveryProtocol(Protocol):
             self.transport.abortConnection()
 
     def _checkEnd(self, now: float) -> None:
-        if self.state is State.ENDED:
+        if self.state is State.SENT:
             self.state, self._progressAt = State.ACKNOWLEDGED, now
         self.checkAt = self._progressAt + self.finTimeout
         if self._peerEnded or now >= self.checkAt:
@@ -199,7 +199,7 @@ class DeliveryProtocol(Protocol):
             self.outcome = Outcome.GAVE_UP
             self.transport.abortConnection()
         self.checkAt = min(now + timeout / CHECKS_PER_TIMEOUT, giveUpAt)
-        if self.state is State.ENDED:
+        if self.state is State.SENT:
             self.checkAt = min(self.checkAt, now + self._closingCheck)
             self._closingCheck *= 2
 
@@ -223,7 +223,7 @@ class DeliveryProtocol(Protocol):
             counts.addWhole(self.size)
             return
         if self.state is State.WAITING and not (self._waitsFor or self.outcome):
-            return  # it was asked for nothing
+            return  # nothing was to be delivered yet
         taken, isKnown = bytesTaken(self.transport, self.size)
         # A transport that cannot half-close ends by itself when it has sent all.
         isOver = self.state is State.SENDING and reason.check(ConnectionDone)

@@ -19,9 +19,10 @@ from fastpoetry.connection.state import State
 from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.text import printable
 
-# Seconds between two sweeps: while a delivery that has begun waits for its first check,
-# and otherwise.
+# Seconds to the next sweep, while a delivery that has begun waits for its first check.
 TICK = 0.003
+
+# Seconds to the next sweep otherwise.
 SLOW_TICK = 0.05
 
 
@@ -54,7 +55,7 @@ class DeliveryFactory(Factory):
         self, timeout: float = 60.0, reactor: Any = None, title: str = ""
     ) -> None:
         """
-        @param timeout: in seconds.
+        @param timeout: how many seconds a reader may take nothing.
 
         @param reactor: the clock; by default the global reactor.
 
@@ -73,9 +74,12 @@ class DeliveryFactory(Factory):
         self._next: IDelayedCall | None = None
         self._isTicking = False  # whether the next sweep is within a tick
 
-    def begun(self, delivery: Any) -> None:
+    def add(self, delivery: Any) -> None:
         """
-        Check a delivery, which has begun, after one tick or two.
+        Check a delivery after one tick or two.
+
+        @param delivery: a L{DeliveryProtocol
+            <fastpoetry.connection.delivery.DeliveryProtocol>} that has begun.
         """
         self._fresh.append(delivery)
         if not self._isTicking:
@@ -97,11 +101,14 @@ class DeliveryFactory(Factory):
         """
         self.watched.discard(delivery)
         if not self.numPorts:
-            self._rest()
+            self._stopTimerIfIdle()
 
     def logBegun(self, deliveries: list[Any]) -> None:
         """
-        Override this to log deliveries that have begun.
+        Override this to log deliveries that have begun since it was last called.
+
+        @param deliveries: a L{DeliveryProtocol
+            <fastpoetry.connection.delivery.DeliveryProtocol>} for each.
         """
 
     def flushLog(self) -> None:
@@ -123,7 +130,7 @@ class DeliveryFactory(Factory):
         @see: L{IHasFigures.figures}
         """
         counts = self.counts
-        yield "fastpoetry_sent_bytes_total", {}, counts.size
+        yield "fastpoetry_sent_bytes_total", {}, counts.taken
         yield "fastpoetry_poems_total", {"outcome": "whole"}, counts.whole
         for outcome in Outcome:
             labels = {"outcome": outcome.name.lower()}
@@ -134,11 +141,11 @@ class DeliveryFactory(Factory):
         @see: L{twisted.internet.protocol.Factory.stopFactory}
         """
         self.flushLog()
-        self._rest()
+        self._stopTimerIfIdle()
 
-    def _rest(self) -> None:
-        begun = self._fresh + self._older
-        areOpen = any(one.state is not State.CLOSED for one in begun)
+    def _stopTimerIfIdle(self) -> None:
+        unchecked = self._fresh + self._older
+        areOpen = any(one.state is not State.CLOSED for one in unchecked)
         if self._next is not None and not (areOpen or self.watched):
             self._next.cancel()
             self._next, self._isTicking = None, False
@@ -163,9 +170,9 @@ class DeliveryFactory(Factory):
         elif self.watched:
             self._sweepIn(SLOW_TICK)
         if self.numPorts:
-            self.logBegun(self._older)
+            self.logBegun(self._older)  # which were fresh before this sweep
         else:
-            self._rest()
+            self._stopTimerIfIdle()
 
     def _check(self, deliveries: list[Any], now: float) -> None:
         for delivery in deliveries:

@@ -13,8 +13,8 @@ import sys
 import termios
 from typing import Any, NamedTuple
 
-# Whether this kernel tells enough.  That of a Mac, for one, does not.
-TELLS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
+# Whether this kernel tells how far a connection has come.  That of a Mac does not.
+HAS_PROGRESS = hasattr(select, "epoll") and hasattr(socket, "TCP_INFO")
 
 # The part of struct tcp_info (include/uapi/linux/tcp.h) that is asked for: its first
 # byte is tcpi_state; after 120 bytes comes tcpi_bytes_acked, since Linux 4.1.

@@ -13,8 +13,8 @@ from twisted.logger import Logger, LogLevel
 from fastpoetry.text import peerName
 
 # Lines of the log for readers that did not get all of it.
-NONE = "{peer} got nothing{title}: {why}"
-CUT = "{peer} got {atMost}{taken} of {size} bytes{title}: {why}"
+GOT_NOTHING = "{peer} got nothing{title}: {why}"
+GOT_PART = "{peer} got {atMost}{taken} of {size} bytes{title}: {why}"
 GAVE_UP = (
     "gave up on {peer}, which took nothing for {timeout} seconds: "
     "it got {atMost}{taken} of {size} bytes{title}"
@@ -42,11 +42,11 @@ class Counts:
 
     @ivar cut: how many did not, by their L{Outcome}.
 
-    @ivar size: how many bytes all of them have taken, as far as that is known.
+    @ivar taken: how many bytes all of them have taken, as far as that is known.
     """
 
     def __init__(self) -> None:
-        self.whole = self.size = 0
+        self.whole = self.taken = 0
         self.cut: Counter[Outcome] = Counter()
 
     def addWhole(self, size: int) -> None:
@@ -56,23 +56,25 @@ class Counts:
         @param size: how many bytes that were.
         """
         self.whole += 1
-        self.size += size
+        self.taken += size
 
     def add(self, outcome: Outcome, size: int) -> None:
         """
         Count a reader that did not.
 
+        @param outcome: why.
+
         @param size: how many bytes it got.
         """
         self.cut[outcome] += 1
-        self.size += size
+        self.taken += size
 
     def __str__(self) -> str:
         cut = [
             f"{count} {outcome.name.lower().replace('_', ' ')}"
             for outcome, count in sorted(self.cut.items(), key=str)
         ]
-        return f"{', '.join([f'{self.whole} whole', *cut])}; {self.size} bytes"
+        return f"{', '.join([f'{self.whole} whole', *cut])}; {self.taken} bytes"
 
 
 def bytesTaken(transport: Any, size: int) -> tuple[int, bool]:
@@ -99,12 +101,19 @@ def report(
     """
     Log that a reader did not get all of it.
 
+    @param outcome: why.
+
     @param delivery: the L{DeliveryProtocol
         <fastpoetry.connection.delivery.DeliveryProtocol>}.
 
-    @param taken: how many bytes it got, C{isKnown} or at most.
+    @param taken: how many bytes it got.
+
+    @param isKnown: whether it got so many, and not perhaps fewer.
+
+    @param log: where to log it.
     """
-    level, line, why = LogLevel.info, CUT if delivery.size else NONE, outcome.value
+    level, why = LogLevel.info, outcome.value
+    line = GOT_PART if delivery.size else GOT_NOTHING
     if outcome is Outcome.ABORTED:  # over TLS there may be a reason
         why = getattr(delivery.transport, "why", "") or why
     if outcome is Outcome.GAVE_UP:

@@ -19,7 +19,8 @@ class ReadQuota:
     """
     What one reader may send until there is a pause.
 
-    @ivar renewAt: when a reader that is paused may send again, in seconds.
+    @ivar renewAt: when a reader that is paused may send again, in seconds; as long as
+        it is not paused, infinite.
     """
 
     renewAt = inf

@@ -1,10 +1,11 @@
 """
-The states of a delivery.  On TCP they are what the kernel's own states mean::
+The states of a delivery::
 
-    WAITING --deliver()--> SENDING --end sent--> ENDED --all acknowledged-->
+    WAITING --deliver()--> SENDING --end sent--> SENT --all acknowledged-->
         ACKNOWLEDGED --the reader's end, or FIN_TIMEOUT--> CLOSED
 
-Whatever else happens leads to CLOSED by a reset.
+Anything else that happens to a delivery which is under way resets the connection, and
+leads to CLOSED.
 """
 
 from __future__ import annotations
@@ -19,6 +20,6 @@ class State(Enum):
 
     WAITING = auto()  # for what is to be sent
     SENDING = auto()
-    ENDED = auto()  # the kernel has everything, and the end
+    SENT = auto()  # the kernel has everything, and the end
     ACKNOWLEDGED = auto()  # the reader's kernel has it all
     CLOSED = auto()

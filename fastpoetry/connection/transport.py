@@ -34,7 +34,7 @@ _FLAGS = int(socket.MSG_DONTWAIT)
 _END_FOLLOWS = _FLAGS | int(getattr(socket, "MSG_MORE", 0))
 
 _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
-_DONE = Failure(CONNECTION_DONE)
+_ENDED = Failure(CONNECTION_DONE)  # only for connections that have come to their end
 
 
 class Transport(tcp.Server):
@@ -47,9 +47,9 @@ class Transport(tcp.Server):
     <fastpoetry.connection.connections.Connections>} tells the kernel at the end of the
     turn.
 
-    @ivar wants: the events that it wants to be told of (C{POLLIN}, C{POLLOUT}).
+    @ivar wanted: the events that it wants to be told of (C{POLLIN}, C{POLLOUT}).
 
-    @ivar waits: the events that the kernel was told to wait for.
+    @ivar registered: the events that the kernel was told to wait for.
 
     @ivar hasTurn: whether this is its turn.
 
@@ -63,12 +63,12 @@ class Transport(tcp.Server):
     @cvar isBornReset: tells protocols that closing it is a reset from the start.
     """
 
-    SEND_LIMIT = 1  # Twisted copies what is left to send when it is less than this
+    SEND_LIMIT = 1  # Twisted copies what is left to send if it is less: so never
     connected = 1
     isBornReset = True
     hasTurn = False
-    wants = _IN
-    waits = 0
+    wanted = _IN
+    registered = 0
     overhead = 0
     leave: Callable[[], None] | None = None
     acknowledged: int | None = None
@@ -79,6 +79,8 @@ class Transport(tcp.Server):
     def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
         """
         @param connection: the socket.
+
+        @param protocol: gets what the other side sends.
 
         @param peer: the address of the other side.
 
@@ -109,29 +111,29 @@ class Transport(tcp.Server):
 
     def startReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startReading}"""
-        self.wants |= _IN
+        self.wanted |= _IN
         if not self.hasTurn:
-            self.reactor.wait(self)
+            self.reactor.register(self)
 
     def stopReading(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.stopReading}"""
-        self.wants &= ~_IN
+        self.wanted &= ~_IN
         if not self.hasTurn:
-            self.reactor.wait(self)
+            self.reactor.register(self)
 
     pauseProducing = stopReading
 
     def startWriting(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.startWriting}"""
-        self.wants |= _OUT
+        self.wanted |= _OUT
         if not self.hasTurn:
-            self.reactor.wait(self)
+            self.reactor.register(self)
 
     def stopWriting(self) -> None:
         """@see: L{twisted.internet.abstract.FileDescriptor.stopWriting}"""
-        self.wants &= ~_OUT
+        self.wanted &= ~_OUT
         if not self.hasTurn:
-            self.reactor.wait(self)
+            self.reactor.register(self)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """@see: L{twisted.internet.interfaces.IConsumer.registerProducer}"""
@@ -149,11 +151,11 @@ class Transport(tcp.Server):
 
     def write(self, data: bytes) -> None:
         """@see: L{twisted.internet.interfaces.ITransport.write}"""
-        isFirst = self.hasTurn and not self.wants & _OUT and self.connected
+        isFirst = self.hasTurn and not self.wanted & _OUT and self.connected
         isPlain = self.producer is None and not (self.TLS or self._writeDisconnected)
         if isFirst and isPlain and data.__class__ is bytes and data:
             self.dataBuffer = data
-            self.wants |= _OUT
+            self.wanted |= _OUT
         else:
             super().write(data)
 
@@ -170,7 +172,7 @@ class Transport(tcp.Server):
             self.offset = sent
             return None
         self.dataBuffer = b""
-        self.wants &= ~_OUT
+        self.wanted &= ~_OUT
         self._writeDisconnected = True
         return self._closeWriteConnection()
 
@@ -203,7 +205,7 @@ class Transport(tcp.Server):
     def loseConnection(self) -> None:
         """@see: L{twisted.internet.interfaces.ITransport.loseConnection}"""
         if self._writeDisconnected and not self.disconnecting:
-            self.connectionLost(_DONE)
+            self.connectionLost(_ENDED)
         else:
             super().loseConnection()
 
@@ -214,15 +216,13 @@ class Transport(tcp.Server):
             return
         self.disconnected, self.connected = 1, 0
         producer, self.producer = self.producer, None
-        isSent = len(self.dataBuffer) == self.offset and not self._tempDataLen
-        if reason is not _DONE:
+        left = len(self.dataBuffer) - self.offset + self._tempDataLen
+        if reason is not _ENDED:
             self.acknowledged = acknowledged(self.socket)
         try:
             if self._aborting:
                 setReset(self.socket, True)
-            elif (
-                isSent and not self._writeDisconnected and reason.check(ConnectionDone)
-            ):
+            elif not (left or self._writeDisconnected) and reason.check(ConnectionDone):
                 setReset(self.socket, False)
         except OSError:
             pass  # the other side has gone

@@ -58,9 +58,9 @@ class Acceptor:
 
     @ivar connections: those that are open.
 
-    @ivar share: how many the descriptors of the process allow for.
+    @ivar share: how many connections its share of the descriptors allows.
 
-    @ivar memory: warns of too many; all ports of the process have the same one.
+    @ivar memory: warns when the kernel's memory for sockets runs short.
 
     @ivar buildProtocol: makes the protocol of a reader from its address.
 
@@ -117,7 +117,7 @@ class Acceptor:
             )
         self._port.stopReading()
         self._acceptors.add(self)
-        divideDescriptors(self._acceptors)
+        divideDescriptors(self._acceptors)  # which resumes each: it accepts from now on
 
     def stop(self) -> None:
         """
@@ -199,7 +199,7 @@ class Acceptor:
                         raise
                     lost = error
             else:
-                if lost is not None and free == before:
+                if lost is not None and free == before:  # a whole turn for nothing
                     raise lost
         except OSError as error:
             self._startPause(error)

@@ -47,6 +47,8 @@ def parseEndpoint(
     @param reusePort: whether a port of TCP or TLS is to be shared with other processes
         that ask for the same (C{SO_REUSEPORT}).
 
+    @return: the endpoint.
+
     @raise ListenError: when this is not the description of a server endpoint.
     """
     opener = _Opener(reactor, reusePort)
@@ -65,7 +67,13 @@ def openPort(
     """
     Listen, at once.  No reader is let in before the reactor runs.
 
-    @raise ListenError: when it is impossible, without the description.
+    @param endpoint: as of L{parseEndpoint}.
+
+    @param factory: serves the readers.
+
+    @return: the listening port.
+
+    @raise ListenError: when it is impossible, in a sentence without the description.
     """
     results: list[IListeningPort | Failure] = []
     listening = endpoint.listen(factory).addBoth(results.append)
