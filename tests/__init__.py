@@ -18,6 +18,8 @@ NOT_OURS = [
     "twisted.web.http.HTTPClient was deprecated",
     # twistd --syslog has an observer of the old kind.
     "Passing a logger factory which makes log observers which do not implement",
+    # Twisted before 25 expects a resolver of each reactor, also of one in memory.
+    "Passing HostnameEndpoint a reactor that does not provide",
     # pyOpenSSL before 24.3 takes no other objects.
     "Passing pyOpenSSL X509 objects is deprecated",
     "Passing pyOpenSSL PKey objects is deprecated",

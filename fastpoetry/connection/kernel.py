@@ -90,7 +90,7 @@ def acknowledged(connection: Any) -> int | None:
     """
     @param connection: a connected stream socket.
 
-    @return: how many bytes the other side's kernel has acknowledged; L{None} where that
+    @return: how many bytes the other side's kernel has acknowledged; C{None} where that
         is not known, as on a UNIX socket.
     """
     known = _UNKNOWN if connection.family == _UNIX else progress(connection, 0)
