@@ -453,7 +453,7 @@ class InstallTests(ResolverTestCase):
         One with Twisted's own gets ours.
         """
         reactor: Any = self.reactor
-        twisteds = GAIResolver(reactor)
+        twisteds = GAIResolver(reactor, lambda: None)  # type: ignore[arg-type, return-value]
         self.assertIs(type(self.install(twisteds)), Resolver)
 
     def test_other(self) -> None:
