@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.threads import callInThread
@@ -153,16 +153,16 @@ class OneThread:
         self._waiting.pop(waiting, None)
 
     def _callNext(self) -> None:
-        if self._isBusy or not self._waiting:
-            return
-        waiting, function = next(iter(self._waiting.items()))
-        del self._waiting[waiting]
-        self._isBusy = True
-        try:
-            calling = callInThread(self._reactor, function)
-        except RuntimeError as error:  # the system allows no other thread
-            calling = fail(error)
-        calling.addBoth(self._handleResult, waiting)
+        while self._waiting and not self._isBusy:
+            waiting, function = next(iter(self._waiting.items()))
+            del self._waiting[waiting]
+            try:
+                calling = callInThread(self._reactor, function)
+            except RuntimeError as error:  # the system allows no other thread
+                waiting.errback(error)
+            else:
+                self._isBusy = True
+                calling.addBoth(self._handleResult, waiting)
 
     def _handleResult(self, result: Any, waiting: Deferred[Any]) -> None:
         self._isBusy = False

@@ -201,6 +201,19 @@ class OneThreadTests(SynchronousTestCase):
         self.turn()
         self.successResultOf(other)
 
+    def test_noThreadForMany(self) -> None:
+        """
+        It is so, too, for however many functions wait for their turn.
+        """
+        first = self.call("first")
+        failing = [self.call("other") for _ in range(2000)]
+        self.patch(capacity, "callInThread", noThread)
+        self.turn()
+        self.successResultOf(first)
+        for each in failing:
+            self.failureResultOf(each, RuntimeError)
+        self.assertEqual(self.called, ["first"])
+
     def test_cancelled(self) -> None:
         """
         Who leaves before its turn is not called.
