@@ -38,8 +38,8 @@ def endpointName(endpoint: IStreamClientEndpoint | str) -> str:
 
     @return: C{HOST:PORT}, or for an endpoint without a host its text (C{str}).
     """
-    # Twisted's endpoints keep them in private attributes, which a test of the client
-    # holds: test_client.GetPoetryTests.test_names.
+    # Twisted's endpoints keep them in private attributes, which
+    # test_client.GetPoetryTests.test_names tests.
     host = getattr(endpoint, "_hostText", None) or getattr(endpoint, "_host", None)
     port = getattr(endpoint, "_port", None)
     return str(endpoint) if host is None else _join(host, port)
@@ -125,7 +125,7 @@ def _parseDescription(reactor: Any, text: str) -> IStreamClientEndpoint:
         if kind == "tls" and options is not None:
             # Imported by name: to look for plugins writes a cache, as for tcp6: (see
             # fastpoetry.listening.endpoint).  test_main.NoPluginsTests.test_clients
-            # holds the name.
+            # tests the name.
             from twisted.plugins.twisted_core import tlsClientEndpointParser as tls
 
             endpoint = tls.parseStreamClient(reactor, **options)
@@ -161,8 +161,8 @@ def hostEndpoint(
     resolver = resolverOf(reactor)  # before the endpoint, which keeps what there is
     endpoint = HostnameEndpoint(reactor, host, port, timeout)
     if host.isascii():
-        # Twisted takes it for a name of IDNA, which may have no underscore.  A test
-        # holds the attribute: test_address.HostTests.test_names.
+        # Twisted takes it for a name of IDNA, which may have no underscore.
+        # test_address.HostTests.test_names tests the attribute.
         endpoint._badHostname = False
     return _NamedEndpoint(_join(host, port), endpoint, resolver)
 
@@ -174,7 +174,7 @@ def _join(host: str, port: object) -> str:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    An endpoint with a name for people, which looks names up in threads of ours.
+    An endpoint with a name for people, whose hosts are looked up by a L{Resolver}.
     """
 
     def __init__(

@@ -185,7 +185,7 @@ class DaemonService(Service):
             # Readers who were served before the signal are in the log before it.
             callAll(IHasReaders, "checkReaders", self.parent)
             stop(number, None)
-        elif self.running:  # the stop is yet to begin
+        elif self.running:  # the stop has not begun
             self._isAborting = True
         else:
             self._abort()

@@ -201,7 +201,7 @@ def _read(
         _checkBare(bare[2], f"{bare[1]}={{}}")
     try:
         os.fsencode(description)
-        # These are private: DescriptionTests.test_right holds them.
+        # These are private: DescriptionTests.test_right tests them.
         tokens = list(endpoints._tokenize(description))
         arguments, options = endpoints._parse(description)
     except UnicodeError as error:

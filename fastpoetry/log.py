@@ -5,7 +5,7 @@ C{application.setComponent(ILogObserver, json("poem.log"))}.
 
 Of what Twisted does not document, L{isLogStandard} leans on C{_observers} of the global
 log publisher, and on C{_observer} and C{_outFile} of its observers;
-C{tests/test_daemon.py} holds each.
+C{tests/test_daemon.py} tests each.
 """
 
 from __future__ import annotations

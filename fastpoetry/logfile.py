@@ -83,7 +83,7 @@ class BoundedLogFile(LogStream):
 
     def _shift(self) -> None:
         """
-        Number the rotated files anew, and make the file the first of them.
+        Renumber the rotated files, and make this file the first of them.
         """
         # Only up to the first number that is free.  Otherwise rotations that fail
         # halfway, again and again, would push all the rotated files out.

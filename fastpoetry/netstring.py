@@ -15,7 +15,7 @@ class OneNetstring(NetstringReceiver):
     Receives one netstring.  Twisted's own receiver goes on with the next, closes the
     connection when one is malformed, and collects whatever comes.
 
-    It overrides private methods of that receiver.  Two tests hold them:
+    It overrides private methods of that receiver.  Two tests fail without them:
     test_transform.RefusalTests.test_refused and
     test_transform_memory.TransformMemoryTests.test_refused.
     """

@@ -90,7 +90,7 @@ def isUnexpected(event: LogEvent) -> Any:
 
     @see: L{twisted.logger.ILogFilterPredicate}
     """
-    # The namespace is private to Twisted.  A test of get-poetry holds it:
+    # The namespace is private to Twisted.  It is tested by
     # test_getpoetry_endtoend.GetPoetryTests.test_distrustedServer.
     isTold = event["log_namespace"] == "twisted.internet._sslverify" or (
         "log_failure" in event and event["log_failure"].check(MemoryError)

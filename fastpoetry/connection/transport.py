@@ -5,7 +5,7 @@ copies.  It knows nothing of poems: any protocol runs on it.
 It leans on these parts of Twisted that are not documented: C{_tempDataBuffer},
 C{_tempDataLen}, C{_writeDisconnecting}, C{_writeDisconnected},
 C{_closeWriteConnection}, C{_aborting}, C{_addressType}, C{_maybePauseProducer},
-C{SEND_LIMIT}.  Each is held by a test in C{tests/test_transport_*.py} or
+C{SEND_LIMIT}.  Each has a test in C{tests/test_transport_*.py} or
 C{tests/test_tls_producers.py}.
 """
 

@@ -3,7 +3,7 @@ A connection of HTTP, with limits and an end.
 
 Of what Twisted does not document, this leans on C{_buffer}, C{_handlingRequest},
 C{_networkProducer} and C{_savedTimeOut} of L{http.HTTPChannel}, and on when it calls
-C{resetTimeout}, C{allHeadersReceived} and C{requestDone}; C{tests/test_site.py} holds
+C{resetTimeout}, C{allHeadersReceived} and C{requestDone}; C{tests/test_site.py} tests
 each.
 """
 

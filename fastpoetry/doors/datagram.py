@@ -161,8 +161,9 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
 class _Port(Port):
     """
-    Twisted's port reads on until it has 256 KiB, which a flood of empty datagrams never
-    comes to.  It also drops the scope of an address.
+    A port that reads only so many questions in one turn, and keeps the scope of an
+    address.  Twisted's drops the scope, and reads until it has 256 KiB, which a flood
+    of empty datagrams never comes to.
     """
 
     def doRead(self) -> None:

@@ -1,8 +1,8 @@
 """
-Whom a server of datagrams answers, and with how many bytes.
+Which datagrams are answered, and with how many bytes.
 
 The sender of a datagram can write any address on it.  So an answer may go to somebody
-who has not asked; or to another server, which answers it, and that is our next
+who has not asked; or to another server, and what that answers is our next
 question.  Therefore answers are short and few, and such a dialogue ends.
 """
 

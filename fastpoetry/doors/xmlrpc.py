@@ -61,7 +61,7 @@ class PoemMethods(XMLRPC):
 
     def lookupProcedure(self, procedurePath: Any) -> Any:
         """
-        Look up a method, but not by any name.
+        Look up a method, unless its name is missing or too long.
 
         @see: L{XMLRPC.lookupProcedure}
         """

@@ -4,7 +4,7 @@ wrote comes before C{close_notify}, and a half-close means the same as on TCP
 (U{RFC 8446, 6.1<https://www.rfc-editor.org/rfc/rfc8446#section-6.1>}).
 
 It leans on these parts of Twisted that are not documented: C{_tlsConnection},
-C{_handshakeDone} and C{_reason}; C{tests/test_tls.py} holds each.
+C{_handshakeDone} and C{_reason}; C{tests/test_tls.py} tests each.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class TLSTransport(TLSWriter):
 
     def readConnectionLost(self) -> None:
         """
-        The peer has ended TCP, be it without C{close_notify}.
+        The peer has ended TCP, with or without C{close_notify}.
         """
         self._handlePeerEnd(CONNECTION_LOST)
 
