@@ -30,10 +30,11 @@ from signal import (
     SIGTERM,
     SIGUSR1,
     SIGUSR2,
+    default_int_handler,
     getsignal,
     raise_signal,
 )
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -73,6 +74,7 @@ class DaemonService(Service):
     _isScheduled = _isStopping = False
     _isAborting = False  # whether a second signal came before the stop began
     _supervisor: Supervisor | None = None
+    _early: object = None  # the handler of SIGTERM until the reactor runs
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -111,7 +113,7 @@ class DaemonService(Service):
         # By default the process would end and leave its pid file.  When the reactor
         # runs, it has its own handler, and the signal is raised again.
         if getsignal(SIGTERM) == SIG_DFL:
-            setHandler(self.reactor, SIGTERM, raise_signal, SIGTERM)
+            self._early = setHandler(self.reactor, SIGTERM, raise_signal, SIGTERM)
 
     def startService(self) -> None:
         """
@@ -147,6 +149,8 @@ class DaemonService(Service):
         # The reactor has set its handlers by now, and all services have started.
         for number in (SIGTERM, SIGINT):
             stop = getsignal(number)
+            if stop is not None and stop in (self._early, default_int_handler):
+                stop = self._stopReactor  # the reactor runs without handlers
             if callable(stop):  # a command in the background of a shell ignores SIGINT
                 setHandler(self.reactor, number, self._handleStop, number, stop)
         # Garbage collections skip what there is by now.  To look through all of it
@@ -189,6 +193,9 @@ class DaemonService(Service):
             self._isAborting = True
         else:
             self._abort()
+
+    def _stopReactor(self, number: int, frame: FrameType | None) -> None:
+        self.reactor.stop()
 
     def _handleError(
         self, kind: Any, error: BaseException, traceback: TracebackType | None

@@ -36,7 +36,7 @@ def setHandler(
     number: signal.Signals,
     function: Callable[..., object],
     *arguments: Any,
-) -> None:
+) -> object:
     """
     Have a function called when a signal comes.  A signal that comes before the reactor
     runs has its effect when it runs.
@@ -47,5 +47,9 @@ def setHandler(
     @param number: the signal.
 
     @param function: what is called, with the arguments.
+
+    @return: the handler, as C{signal.getsignal} gives it.
     """
-    signal.signal(number, _Handler(reactor, function, *arguments))
+    handler = _Handler(reactor, function, *arguments)
+    signal.signal(number, handler)
+    return handler

@@ -297,6 +297,19 @@ class DaemonServiceTests(SynchronousTestCase):
         self.reactor.run()
         return stops
 
+    def test_reactorWithoutHandlers(self) -> None:
+        """
+        Where the reactor runs without handlers of its own, a signal stops it, too.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.setUp()
+            self.parent.startService()
+            self.reactor.run()
+            self.reactor.hasStopped = False
+            self.receive(number)
+            self.assertTrue(self.reactor.hasStopped)
+            self.assertAsked()
+
     def test_firstSignal(self) -> None:
         """
         The first signal to stop is the reactor's, in its own turn: it logs, and
