@@ -8,10 +8,12 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet import unix
 from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from fastpoetry import server as serverModule
 from fastpoetry.connection.connections import REPORT_INTERVAL, Connections
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
@@ -293,6 +295,37 @@ class UNIXTests(SynchronousTestCase):
             f"cannot remove the socket: unix:{self.path}: Permission denied",
             [formatEvent(event) for event in events],
         )
+        finish(wire)
+        self.successResultOf(stopped)
+        self.assertEqual(wire.socket.end, "clean")
+
+
+class UNIXPortOfTwistedTests(SynchronousTestCase):
+    """
+    Tests of a L{PoetryServer} whose endpoint opens a port of Twisted's own.
+    """
+
+    def test_gone(self) -> None:
+        """
+        When its socket is gone at a stop, readers have their poems all the same.
+        """
+        self.patch(acceptorModule, "Connections", pretendedConnections)
+        reactor = ListeningReactor()
+        path = self.mktemp()
+        factory = PoetryFactory(StaticSource(BIG), 60.0, reactor)
+        server = PoetryServer("unix:x", factory, reactor=reactor)
+
+        def openPort(endpoint: object, factory: Any) -> Any:
+            port = unix.Port(path, factory, reactor=reactor)
+            port.startListening()
+            return port
+
+        self.patch(serverModule, "openPort", openPort)
+        server.startService()
+        (wire,) = connectWires(server, 1)
+        os.unlink(path)
+        stopped = server.stopService()
+        self.assertNoResult(stopped)
         finish(wire)
         self.successResultOf(stopped)
         self.assertEqual(wire.socket.end, "clean")

@@ -150,15 +150,13 @@ class Connections:
 
         @return: a L{Deferred} that fires when none is open.
         """
-        if not self:
-            return
         report = LoopingCall(
             lambda: self._log.info(
                 "stopping, readers in flight: {count}", count=len(self)
             )
         )
         report.clock = self._reactor
-        report.start(REPORT_INTERVAL)
+        report.start(REPORT_INTERVAL, now=len(self) > 0)
         try:
             yield self.whenNone().addTimeout(grace, self._reactor)
         except TimeoutError:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from socket import SocketType
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -60,8 +61,6 @@ class Acceptor:
 
     @ivar share: how many connections its share of the descriptors allows.
 
-    @ivar memory: warns when the kernel's memory for sockets runs short.
-
     @ivar buildProtocol: makes the protocol of a reader from its address.
 
     @ivar admit: decides whether a transport is let in; by default, each is.
@@ -70,7 +69,7 @@ class Acceptor:
     _log = Logger()
 
     share = 1
-    memory = SocketMemory()
+    memory = SocketMemory()  # shared by all ports
     admit: Callable[[Any], bool] | None = None
     _pause: IDelayedCall | None = None
 
@@ -107,14 +106,12 @@ class Acceptor:
 
         @raise OSError: when the kernel is short of memory.
         """
-        listener = self._port.socket
-        listener.listen(BACKLOG)
+        port = self._port.socket
+        port.listen(BACKLOG)
         # Accepted sockets inherit both.
-        setReset(listener, True)
+        setReset(port, True)
         if self._isIP:
-            listener.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT
-            )
+            port.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
         self._port.stopReading()
         self._acceptors.add(self)
         divideDescriptors(self._acceptors)  # which resumes each: it accepts from now on
@@ -247,4 +244,7 @@ class Acceptor:
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor found the descriptor broken, or has stopped."""
-        self._port.connectionLost(reason)
+        try:
+            self._port.connectionLost(reason)
+        except OSError:  # it is a plugin's, and its UNIX socket is gone
+            tcp.Port.connectionLost(self._port, reason)
