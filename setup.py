@@ -1,3 +1,7 @@
+"""
+How fastpoetry is packaged.
+"""
+
 import gzip
 import os
 import pathlib
@@ -21,6 +25,9 @@ class Sdist(sdist):
     """
 
     def make_archive(self, base_name, format, root_dir=None, base_dir=None, **owner):
+        """
+        Make the archive.
+        """
         if format != "gztar":
             return super().make_archive(base_name, format, root_dir, base_dir, **owner)
         epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
@@ -46,6 +53,9 @@ class BuildPy(build_py):
     """
 
     def run(self):
+        """
+        Remove what an older build has left, and build.
+        """
         shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
 

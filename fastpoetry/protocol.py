@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fastpoetry.connection.delivery import DeliveryProtocol
@@ -29,8 +28,6 @@ class PoetryProtocol(DeliveryProtocol):
     Sends one poem down one connection.  What the reader sends is thrown away, as
     U{RFC 865<https://www.rfc-editor.org/rfc/rfc865>} says.
     """
-
-    _log = Logger()
 
     factory: PoetryFactory
 

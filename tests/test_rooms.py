@@ -52,6 +52,9 @@ MOST_OF_CLASS = 150
 MOST_OF_FUNCTION = 40
 MOST_OF_TEST_FILE = 500
 
+# A private function of more lines of code says what it is for.
+SHORT = 12
+
 Definition = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -205,6 +208,23 @@ class SizeTests(SynchronousTestCase):
                     if code > (MOST_OF_CLASS if isClass else MOST_OF_FUNCTION):
                         long.append(f"{path}: {node.name}: {code}")
         self.assertEqual(long, [])
+
+    def test_private(self) -> None:
+        """
+        Private functions that are not short say what they are for: in a docstring, or a
+        comment at their beginning.
+        """
+        silent = []
+        for path in MODULES.values():
+            text = path.read_text("utf-8")
+            lines = text.splitlines()
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    before = lines[node.body[0].lineno - 2].strip()
+                    isSaid = ast.get_docstring(node) or before.startswith("#")
+                    if len(codeOf(node, lines)) > SHORT and not isSaid:
+                        silent.append(f"{path}: {node.name}")
+        self.assertEqual(silent, [])
 
     def test_tests(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import POEM, ROOT, Sandbox, Server, connect, fetch, holdPort
 
-TAC = "examples/shared-port.tac"
+TAC = "fastpoetry.tac"
 UNIT = ROOT / "deploy" / "fastpoetry@.service"
 
 READERS = 16
@@ -37,9 +37,12 @@ class SharedPortTests(SynchronousTestCase):
         Start daemons from one .tac file.
         """
         self.sandbox.writeTac(TAC, port=self.port, poetry_file="poem.txt")
+        path = self.sandbox.path / TAC
+        server = "PoetryFactory(poetry_service)"
+        path.write_text(path.read_text().replace(server, f"{server}, reusePort=True"))
         return [
             self.sandbox.daemon(
-                f"--pidfile {number}.pid --logfile {number}.log -y shared-port.tac",
+                f"--pidfile {number}.pid --logfile {number}.log -y {TAC}",
                 log=f"{number}.log",
                 pidfile=f"{number}.pid",
             )

@@ -76,6 +76,7 @@ class GetPoetry:
         return 1 if self._terminal.failed else 0
 
     async def _run(self) -> None:
+        # Fetch all poems at once, and print each when it is its turn.
         fetches = [
             Deferred.fromCoroutine(self._get(endpoint))
             for endpoint in self._options.endpoints
@@ -124,6 +125,7 @@ class GetPoetry:
         return b""
 
     async def _fetch(self, endpoint: IStreamClientEndpoint) -> bytes:
+        # Fetch one poem, and transform it if that was asked for.
         options = self._options
         poem = await getPoetry(
             endpoint,
@@ -161,6 +163,7 @@ class GetPoetry:
         return poem
 
     async def _write(self, poem: bytes) -> None:
+        # Print one poem, with the progress out of the way.
         if not poem:  # nothing to print, and no newline at its end
             return
         async with self._writing:
@@ -201,6 +204,7 @@ def main(
 async def _main(
     reactor: Any, argv: Sequence[str], stdout: BinaryIO, stderr: TextIO
 ) -> None:
+    # Parse the arguments, and run the command.
     printed = io.StringIO()
     try:
         try:

@@ -61,11 +61,14 @@ class Transport(tcp.Server):
     @cvar overhead: how many bytes are sent besides those that are written.
 
     @cvar isBornReset: tells protocols that closing it is a reset from the start.
+
+    @cvar isTCP: whether there is such a thing as a reset.
     """
 
     SEND_LIMIT = 1  # Twisted copies what is left to send if it is less: so never
     connected = 1
     isBornReset = True
+    isTCP = True
     hasTurn = False
     wanted = _IN
     registered = 0
@@ -194,7 +197,8 @@ class Transport(tcp.Server):
         # The base's takes an end that could not be sent for one that was.
         try:
             self.socket.shutdown(socket.SHUT_WR)
-            setReset(self.socket, False)
+            if self.isTCP:
+                setReset(self.socket, False)
         except OSError:
             self._writeDisconnected = False
             return CONNECTION_LOST

@@ -49,6 +49,7 @@ class Channel(http.HTTPChannel):
     isQuiet = False
 
     def connectionMade(self) -> None:
+        """@see: L{twisted.internet.protocol.BaseProtocol.connectionMade}"""
         super().connectionMade()
         self.factory.channels.add(self)
         if not self.factory.numPorts:  # the server has stopped listening
@@ -71,6 +72,7 @@ class Channel(http.HTTPChannel):
             self.setTimeout(LAST_TIMEOUT)
 
     def headerReceived(self, line: bytes) -> bool:
+        """@see: L{twisted.web.http.HTTPChannel.headerReceived}"""
         try:
             isFine: bool = super().headerReceived(line)
         except ValueError:  # int() refuses a Content-Length of thousands of digits
@@ -94,6 +96,7 @@ class Channel(http.HTTPChannel):
             super().allHeadersReceived()
 
     def dataReceived(self, data: bytes) -> None:
+        """@see: L{twisted.internet.protocol.Protocol.dataReceived}"""
         if not self.transport.disconnecting:  # TLS may have decrypted more already
             super().dataReceived(data)
 
@@ -117,6 +120,7 @@ class Channel(http.HTTPChannel):
             self.endSoon()
 
     def requestDone(self, request: http.Request) -> None:
+        """@see: L{twisted.web.http.HTTPChannel.requestDone}"""
         # At the end of a connection, Twisted would wait for ever for the client to take
         # the answer.
         if not self.persistent:
@@ -153,5 +157,6 @@ class Channel(http.HTTPChannel):
         """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """@see: L{twisted.internet.protocol.Protocol.connectionLost}"""
         self.factory.channels.discard(self)
         super().connectionLost(reason)

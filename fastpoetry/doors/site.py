@@ -116,6 +116,7 @@ class Sending(NoRangeStaticProducer):
     bufferSize = PIECE
 
     def resumeProducing(self) -> None:
+        """@see: L{twisted.internet.interfaces.IPullProducer.resumeProducing}"""
         channel = self.request.channel
         channel.setTimeout(channel.factory.timeout)
         super().resumeProducing()

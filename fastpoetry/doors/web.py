@@ -156,6 +156,7 @@ class PoemPage(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Any) -> None:
+        # Send the poem, as a page or as text.
         peer, isQuiet = peerName(request.client), request.channel.isQuiet
         try:
             edition = await self.poem.load()

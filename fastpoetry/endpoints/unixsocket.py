@@ -41,6 +41,7 @@ class UNIXTransport(Transport, unix.Server):
     nothing is missing; the kernel hides it from others.
     """
 
+    isTCP = False
     _proof: ClassVar[list[tuple[int, int, bytes]]] = []
 
     def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
