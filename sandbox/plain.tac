@@ -50,7 +50,7 @@ class LingeringProtocol(PlainProtocol):
 
 
 # When it listens.
-reactor.callWhenRunning(log.info, "serving")
+reactor.callWhenRunning(log.info, "loaded a poem from: {path}", path=file.name)
 application = Application("plain")
 factory = Factory.forProtocol(LingeringProtocol if lingers else PlainProtocol)
 strports.service(endpoint, factory).setServiceParent(application)

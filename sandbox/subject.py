@@ -36,7 +36,7 @@ PLAIN_TAC = Path(__file__).with_name("plain.tac")
 
 # What the plain composition logs: the port it is about to listen on, and that it does.
 PLAIN_PORT = r"starting on (\d+)"
-PLAIN_STARTED = ("serving",)
+PLAIN_STARTED = ("loaded a poem from: ",)
 
 
 class Subject:
