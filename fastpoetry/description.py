@@ -211,7 +211,8 @@ def _read(
     kind = arguments.pop(0).lower() if arguments else ""
     if kind not in kinds:
         if kind not in (parser.prefix.lower() for parser in getPlugins(parsers)):
-            raise ValueError(f"unknown kind: {kind or repr(kind)}")
+            hint = f", a port is written tcp:{kind}" if isWhole(description, 0) else ""
+            raise ValueError(f"unknown kind: {kind or repr(kind)}{hint}")
         return kind, None
     if tokens.count((endpoints._OP, "=")) > len(options):
         raise ValueError("an option is given twice")

@@ -57,6 +57,7 @@ WRONG_SERVERS = {
     "": "unknown kind: ''",
     "=1": "unknown kind: ''",
     "tcp4:1": "unknown kind: tcp4",
+    "8080": "unknown kind: 8080, a port is written tcp:8080",
     "tcp": "the port is missing",
     "tcp:": "the port is missing",
     "tcp:-1": "not a port number from 0 to 65535: -1",

@@ -35,7 +35,7 @@ REFUSED = {
     ),
     "not its first address": (
         ["--deny", "192.0.2.1/24"],
-        "--deny is not a network such as 192.0.2.0/24: 192.0.2.1/24",
+        "--deny is not a network: 192.0.2.1/24 (write 192.0.2.0/24 or 192.0.2.1)",
     ),
     "empty": (["--proxy-protocol", ""], "--proxy-protocol is not a network"),
     "IPv4 as IPv6": (

@@ -94,10 +94,16 @@ class ValuesTests(SynchronousTestCase):
             "::1": "::1/128",
         }.items():
             self.assertEqual(str(network(text)), found)
-        for text in ["192.0.2.1/24", "localhost", "", "10/8", "::1/129", "a" * 99]:
+        for text in ["localhost", "", "10/8", "::1/129", "a" * 99]:
             error = self.assertRaises(ValueError, network, text)
             sentence = f"not a network such as 192.0.2.0/24: {text}"
             self.assertEqual(str(error), sentence)
+        for text, right in {
+            "192.0.2.1/24": "192.0.2.0/24 or 192.0.2.1",
+            "2001:db8::1/32": "2001:db8::/32 or 2001:db8::1",
+        }.items():
+            error = self.assertRaises(ValueError, network, text)
+            self.assertEqual(str(error), f"not a network: {text} (write {right})")
         error = self.assertRaises(ValueError, network, "::ffff:10.0.0.0/104")
         self.assertIn("a network of IPv4 and has to be written so: ::", str(error))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
 from twisted.python import usage
@@ -92,9 +92,12 @@ def network(text: str) -> IPv4Network | IPv6Network:
     @raise ValueError: when the text is something else.
     """
     try:
-        found = ip_network(text)
+        found = ip_network(text, strict=False)
     except ValueError as error:
         raise ValueError(f"not a network such as 192.0.2.0/24: {text}") from error
+    first = text.partition("/")[0]
+    if ip_address(first) != found.network_address:
+        raise ValueError(f"not a network: {text} (write {found} or {first})")
     if getattr(found.network_address, "ipv4_mapped", None):
         raise ValueError(f"a network of IPv4 and has to be written so: {text}")
     return found
