@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from fastpoetry.capacity import Memory, OneThread
 from fastpoetry.connection.factory import DeliveryFactory
+from fastpoetry.connection.outcome import Outcome
 from fastpoetry.connection.state import State
 from fastpoetry.interfaces import ITransformService
 from fastpoetry.renamed import warnOfNoEffect
@@ -137,6 +138,13 @@ class TransformProtocol(RequestProtocol):
             self.refuse(failure.getErrorMessage())
             return
         self._log.failure("the transform {name} failed", failure, name=request.name)
+        self._deliverNothing(Outcome.FAILED)
+
+    def _deliverNothing(self, outcome: Outcome) -> None:
+        if not self.isQuiet:
+            # It is counted now: an end after nothing would count as a whole answer.
+            self.factory.counts.add(outcome, 0)
+            self.isQuiet = True
         self.share.resize(0)
         self.deliver(b"")
 
@@ -159,8 +167,7 @@ class TransformProtocol(RequestProtocol):
         )
         self.endRequest()
         self.forget()
-        self.share.resize(0)
-        self.deliver(b"")
+        self._deliverNothing(Outcome.REFUSED)
 
 
 class TransformFactory(DeliveryFactory):

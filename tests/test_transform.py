@@ -282,13 +282,14 @@ class AnswerTests(TransformTestCase):
     def test_ownMistake(self) -> None:
         """
         The error of a transform is not taken for one of the client's: it is logged,
-        and there is no answer.
+        there is no answer, and it is counted.
         """
         poems: dict[str, str] = {}
         self.factory.service = TransformService({"lookup": poems.__getitem__})
         wire = self.ask("lookup", b"poem")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertAnswered(wire, b"")
+        self.assertEqual(str(self.factory.counts), "0 whole, 1 failed; 0 bytes")
 
     def test_defaults(self) -> None:
         """
@@ -329,7 +330,7 @@ class RefusalTests(TransformTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no request is refused as soon as that can be seen.
+        What is no request is refused as soon as that can be seen, and counted.
         """
         for request, reason in REFUSED.items():
             with capturedLogs() as events:
@@ -340,6 +341,21 @@ class RefusalTests(TransformTestCase):
                 wire.tick()
             self.assertRefused(wire, events, reason)
             self.assertEqual(wire.socket.end, "clean")
+        counts = f"0 whole, {len(REFUSED)} refused; 0 bytes"
+        self.assertEqual(str(self.factory.counts), counts)
+
+    def test_quiet(self) -> None:
+        """
+        A health check that is refused is not counted.
+        """
+        with capturedLogs():
+            wire = self.serve()
+            wire.protocol.isQuiet = True
+            wire.say(b":")
+            wire.halfClose()
+            wire.tick()
+        self.assertEqual(wire.socket.end, "clean")
+        self.assertEqual(str(self.factory.counts), "0 whole; 0 bytes")
 
     def test_stillSending(self) -> None:
         """
