@@ -176,9 +176,8 @@ class PoetryServer(Service):
         self._checkAll()  # readers that have all of it free their places
         if acceptor is None:
             yield maybeDeferred(port.stopListening)
-        else:  # at once: a turn later would reset readers that come meanwhile
+        else:
             acceptor.stop()
-            acceptor.connectionLost(Failure(ConnectionDone()))
             yield acceptor.connections.drain(self.grace, self._checkAll)
         if self.access is not None:
             self.access.flush()

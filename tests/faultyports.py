@@ -16,9 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.tcp import Port
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry.connection import kernel
@@ -194,7 +192,6 @@ class Ports:
         Listen no longer.
         """
         self.acceptor.stop()
-        self.port.connectionLost(Failure(ConnectionDone()))
 
     def turn(self, reader: Reader) -> None:
         """

@@ -142,9 +142,11 @@ class AcceptorTests(AcceptorTestCase):
         When the reactor gives the descriptor up, the port is told.
         """
         acceptor = self.listen(1)
-        acceptor.stop()
         acceptor.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(self.port.connected)
+        self.acceptors.clear()
+        self.reactor.removeReader(acceptor)
+        acceptor.connections.close()
 
 
 class AddressTests(AcceptorTestCase):

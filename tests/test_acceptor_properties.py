@@ -14,10 +14,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import descriptors as descriptorsModule
@@ -148,7 +146,6 @@ class Listener:
         before = len(self.connections)
         self.acceptor.stop()
         self.waiting -= len(self.connections) - before
-        self.port.connectionLost(Failure(ConnectionDone()))
         kept = len(self.readers) - self.waiting
         left, self.readers = self.readers[kept:], self.readers[:kept]
         return left

@@ -61,7 +61,7 @@ class ShareTests(AcceptorTestCase):
         two = self.listen(None)
         self.assertEqual((one.share, two.share), (49, 49))
         two.stop()
-        self.assertEqual(one.share, 99)  # the port itself closes after that
+        self.assertEqual(one.share, 100)
 
     def test_inUse(self) -> None:
         """

@@ -8,9 +8,7 @@ import errno
 import socket
 import struct
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
-from twisted.python.failure import Failure
 
 from fastpoetry.connection.factory import SLOW_TICK, TICK
 from fastpoetry.listening import acceptor as acceptorModule
@@ -168,5 +166,4 @@ class StopTests(AcceptorTestCase):
             acceptor.stop()
             reader.close()
         self.leave(acceptor)
-        acceptor.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(openDescriptors(), before)

@@ -99,7 +99,7 @@ class Dialogues:
         port, acceptor, self.port, self.acceptor = self.port, self.acceptor, None, None
         if acceptor is not None:
             acceptor.stop()
-        if port is not None:
+        elif port is not None:
             await port.stopListening()
 
     async def connect(self, endpoint: Any) -> Client:

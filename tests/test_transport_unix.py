@@ -15,9 +15,7 @@ from typing import Any
 from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IUNIXTransport
-from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.delivery import DeliveryProtocol
@@ -215,7 +213,6 @@ class UNIXTests(RealTransportTestCase):
         factory = PoetryFactory(StaticSource(BIG), 40.0, self.reactor)
         name = f"\0fastpoetry-{os.getpid()}"
         port = listenUNIX(self.reactor, name, factory, 0o666)
-        self.addCleanup(port.connectionLost, Failure(CONNECTION_DONE))
         acceptor = Acceptor(port, None, self.reactor, set())
         self.connections.close()
         self.connections = acceptor.connections

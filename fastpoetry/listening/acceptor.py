@@ -12,6 +12,7 @@ from socket import SocketType
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -42,8 +43,6 @@ MAX_ACCEPTS = 128
 # From this number on, the memory that the kernel has for their sockets is checked.
 MANY_READERS = 100
 
-# Plain numbers, since members of an enumeration are slower to pass.
-_STREAM, _INET6 = int(socket.SOCK_STREAM), int(socket.AF_INET6)
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 # All acceptors of this process.  They share its descriptors.
@@ -118,8 +117,7 @@ class Acceptor:
 
     def stop(self) -> None:
         """
-        Accept those that wait already, up to C{maxConnections}, and no others: closing
-        the port would reset them.
+        Accept those that wait already, up to C{maxConnections}, and close the port.
         """
         self._endPause()
         self.connections.doRead()
@@ -132,6 +130,7 @@ class Acceptor:
         self._endPause()
         self.connections.watchers.pop(self.resume, None)
         self.reactor.removeReader(self)
+        self.connectionLost(Failure(ConnectionDone()))
         self.connections.close()
         self._acceptors.remove(self)
         divideDescriptors(self._acceptors)
@@ -210,13 +209,14 @@ class Acceptor:
     def _begin(self, fd: int, address: Any) -> None:
         # Make the socket, protocol and transport of a reader, and give it a first turn.
         try:
-            connection = SocketType(self._family, _STREAM, 0, fd)
+            connection = SocketType(self._family, socket.SOCK_STREAM, 0, fd)
         except OSError:
             os.close(fd)
             raise
         transport = None
         try:
-            if self._family == _INET6 and address[3]:  # only a name has a scope
+            # Only a name has a scope.
+            if self._family == socket.AF_INET6 and address[3]:
                 address = socket.getnameinfo(address, _NUMERIC)[:1] + address[1:]
             peer = self._port._buildAddr(address)
             protocol = self.buildProtocol(peer)
