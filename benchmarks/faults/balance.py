@@ -82,8 +82,8 @@ def _rolling(
     @param how: how it is ended.
 
     @return: what came of all fetches, and whether it is what is promised: with SIGTERM
-        that none failed, at nginx at most one for each stop; with SIGKILL that, over
-        TLS, none that is cut looks whole.
+        that none failed, at nginx at most those that are connecting at each stop; with
+        SIGKILL that, over TLS, none that is cut looks whole.
     """
     # HAProxy ends who half-closes before it has connected.
     halfCloses = network is TLS or name == NGINX
@@ -107,8 +107,8 @@ def _rolling(
                 allowed |= {"cut", "empty"}
             return say(outcomes), set(outcomes) <= allowed and outcomes["whole"] > 0
         lost = sum(outcomes.values()) - outcomes["whole"]
-        # nginx cannot be told before a stop: who is just connecting then is lost.
-        most = times * len(INSTANCES) if name == NGINX else 0
+        # nginx cannot be told before a stop: those that are connecting then are lost.
+        most = times * len(INSTANCES) * READERS if name == NGINX else 0
         return say(outcomes), lost <= most and outcomes["cut"] == 0
 
 

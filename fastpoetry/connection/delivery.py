@@ -167,7 +167,8 @@ class DeliveryProtocol(Protocol):
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
             return
-        progress = transport.offset, known.acknowledged  # sent; received
+        # On a UNIX socket the second may come back to the same number.
+        progress = transport.offset, known.acknowledged
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
         if isEnded and known.isComplete:
