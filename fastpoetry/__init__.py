@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastpoetry.server import PoetryServer
     from fastpoetry.service import PoetryService
 
-__version__ = "1.0.0"
+__version__ = "1.1.0.dev0"
 
 __all__ = [
     "PoetryFactory",
