@@ -31,7 +31,7 @@ class Memory:
 
     def acquire(self, size: int) -> Deferred[int]:
         """
-        Take some bytes as soon as so many are left.
+        Take some bytes as soon as that many are left.
 
         @param size: how many; one that is above L{Memory.size} waits for ever.
 

@@ -9,8 +9,8 @@ from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-# A call that comes so many seconds late: the process did not only have much to do, but
-# stood still.
+# Seconds by which a call may come late.  If it is later than that, the process did not
+# only have much to do, but stood still.
 STANDSTILL = 1.0
 
 

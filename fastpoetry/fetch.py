@@ -140,14 +140,14 @@ class Fetch(Protocol, ABC):
     @abstractmethod
     def _silenceError(self, seconds: float) -> Exception:
         """
-        @return: the error when nothing came for so many seconds, or there was no
+        @return: the error when nothing came for too many seconds, or there was no
             connection yet.
         """
 
     @abstractmethod
     def _totalTimeoutError(self, seconds: float) -> Exception:
         """
-        @return: the error when not all of it came in so many seconds.
+        @return: the error when not all of it came in the total time.
         """
 
     @abstractmethod

@@ -33,7 +33,7 @@ from fastpoetry.logjson import jsonText
 from fastpoetry.streams import openStandardStreams, standardOutput
 from fastpoetry.text import printable
 
-# A log file is rotated at so many bytes, and so many rotated ones are kept.
+# Bytes at which a log file is rotated, and how many rotated ones are kept.
 SIZE = 1_000_000
 KEEP = 9
 
@@ -54,7 +54,7 @@ def boundedLog(
     reactor: Any = None,
 ) -> ILogObserver:
     """
-    Log text to a file, as C{twistd} does, but keep only so many rotated files.
+    Log text to a file, as C{twistd} does, but keep only the newest rotated files.
 
     SIGUSR1 rotates the file.  If something else has moved the file away, such as
     C{logrotate}, SIGUSR1 begins a new one.

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from fastpoetry.text import explain, printable
 
-# During a stop the supervisor is told every so many seconds how many readers are left.
+# During a stop the supervisor is told every few seconds how many readers are left.
 REPORT_INTERVAL = 1.0
 
 

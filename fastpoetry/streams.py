@@ -15,7 +15,7 @@ from threading import RLock
 
 from twisted.logger import Logger
 
-# A pipe takes so many bytes at once, or nothing: PIPE_BUF, pipe(7).
+# A pipe takes this many bytes at once, or nothing: PIPE_BUF, pipe(7).
 CHUNK = 4096
 
 

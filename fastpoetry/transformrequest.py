@@ -17,12 +17,12 @@ from fastpoetry.deadline import Deadline
 from fastpoetry.netstring import OneNetstring
 from fastpoetry.text import peerName
 
-# A request counts for so many times its length.  Its answer may be that long, since
+# A request counts for this many times its length.  Its answer may be that long, since
 # some letters have three times as many bytes in upper case; and what has come of it is
 # copied once or twice.
 EXPANSION = 3
 
-# A request of so many bytes or fewer takes less memory than its connection, and less
+# A request of this many bytes or fewer takes less memory than its connection, and less
 # time than a thread costs: it is not counted, does not wait, and is answered at once.
 SHORT = 4096
 

@@ -64,7 +64,7 @@ class ManualTests(SynchronousTestCase):
             generate.Option(
                 ["--fetch-timeout"],
                 "seconds",
-                "Give up on a fetch that takes longer than so many seconds. "
+                "Give up on a fetch that takes longer than this many seconds. "
                 "[default: 60.0]",
             ),
         )

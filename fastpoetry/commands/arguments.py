@@ -59,15 +59,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "SECONDS",
         "type": asArgumentError(positiveSeconds),
         "default": 60.0,
-        "help": "give up on a server that cannot be reached, or sends nothing, for so "
-        "many seconds [default: 60]",
+        "help": "give up on a server that cannot be reached, or sends nothing, for "
+        "this many seconds [default: 60]",
     },
     "--total-timeout": {
         "dest": "totalTimeout",
         "metavar": "SECONDS",
         "type": asArgumentError(positiveSeconds),
         "default": 3600.0,
-        "help": "give up on a poem that is not there, or not transformed, in so many "
+        "help": "give up on a poem that is not there, or not transformed, in this many "
         "seconds, however steadily it comes [default: 3600]",
     },
     "--max-length": {
@@ -81,8 +81,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "type": asArgumentError(positiveInteger),
         "default": 10,
-        "help": "fetch so many poems at once, or as many as there are descriptors for "
-        "[default: 10]",
+        "help": "fetch this many poems at once, or as many as there are descriptors "
+        "for [default: 10]",
     },
     "--in-order": {
         "dest": "inOrder",

@@ -66,14 +66,14 @@ class ListenerOptions(SubcommandOptions, ReaderOptions):
             "timeout",
             None,
             60.0,
-            "Give up on a reader that takes nothing for so many seconds.",
+            "Give up on a reader that takes nothing for this many seconds.",
             asUsageError("timeout", positiveSeconds),
         ],
         [
             "grace",
             None,
             30.0,
-            "When stopping, wait so many seconds for readers in flight.",
+            "When stopping, wait this many seconds for readers in flight.",
             asUsageError("grace", seconds),
         ],
     ]

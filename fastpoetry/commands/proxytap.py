@@ -73,7 +73,7 @@ class Options(ListenerOptions, WebOptions):
             "fetch-timeout",
             None,
             60.0,
-            "Give up on a fetch that takes longer than so many seconds.",
+            "Give up on a fetch that takes longer than this many seconds.",
             asUsageError("fetch-timeout", positiveSeconds),
         ],
         [

@@ -66,7 +66,7 @@ class Terminal:
 
     def addReceived(self, size: int) -> None:
         """
-        Count so many bytes that have come.
+        Count bytes that have come.
         """
         self.received += size
 

@@ -59,7 +59,7 @@ class Options(ListenerOptions):
             "request-timeout",
             None,
             60.0,
-            "Give up on a client whose whole request has not come so many seconds "
+            "Give up on a client whose whole request has not come this many seconds "
             "after it connected.",
             asUsageError("request-timeout", positiveSeconds),
         ],

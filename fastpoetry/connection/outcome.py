@@ -108,7 +108,7 @@ def report(
 
     @param taken: how many bytes it got.
 
-    @param isKnown: whether it got so many, and not perhaps fewer.
+    @param isKnown: whether it got that many, and not perhaps fewer.
 
     @param log: where to log it.
     """

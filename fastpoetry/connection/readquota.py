@@ -9,7 +9,7 @@ from typing import Any
 
 # After READ_QUOTA bytes, reading pauses for READ_PAUSE seconds: a flood then costs
 # little processor time.  READ_COST bytes are added for each piece, since handling a
-# piece costs as much as reading so many bytes.
+# piece costs as much as reading that many bytes.
 READ_QUOTA = 256 * 1024
 READ_PAUSE = 0.1
 READ_COST = 1024

@@ -107,7 +107,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
     async def _answer(self, address: tuple[Any, ...], room: int) -> str:
         """
-        Send an answer that has room for so many bytes, and give the outcome.
+        Send an answer that has room for that many bytes, and give the outcome.
         """
         asked: Deferred[Any] = maybeDeferred(self.source.getPoem)
         try:
@@ -161,7 +161,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
 
 class _Port(Port):
     """
-    A port that reads only so many questions in one turn, and keeps the scope of an
+    A port that reads only some questions in one turn, and keeps the scope of an
     address.  Twisted's drops the scope, and reads until it has 256 KiB, which a flood
     of empty datagrams never comes to.
     """

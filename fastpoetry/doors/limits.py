@@ -17,16 +17,16 @@ from fastpoetry.listening.nets import Network, Recent, TokenBuckets, networkOf
 # Bytes.  RFC 865 wants quotes to be short, and these fit into one packet on any link.
 MAX_ANSWER = 512
 
-# An answer is at most so many times as long as its question, but for trusted networks.
-# It is the rule that QUIC has (RFC 9000, section 8.1).
+# How many times as long as its question an answer may be, but for trusted networks: the
+# rule that QUIC has (RFC 9000, section 8.1).
 MAX_RATIO = 3
 
 # No packet from another machine has an address of these networks.
 LOOPBACK = ("127.0.0.0/8", "::1")
 
 # Another server may take an answer for a question.  Most have a port below the first of
-# these.  The others are known by what they do: a sender of more than so many questions,
-# without a silence of so many seconds in between, is ignored until there is one.
+# these.  The others are known by what they do: a sender of more than MAX_QUESTIONS,
+# with no silence of SILENCE seconds in between, is ignored until there is one.
 FIRST_CLIENT_PORT = 1024
 MAX_QUESTIONS = 10
 SILENCE = 5.0

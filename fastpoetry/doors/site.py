@@ -18,7 +18,7 @@ from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.doors.channel import Channel
 from fastpoetry.interfaces import Figure, IHasFigures
 
-# A longer answer is given to the transport in pieces of so many bytes.
+# A longer answer is given to the transport in pieces of this many bytes.
 PIECE = 64 * 1024
 
 TEXT = "text/plain; charset=utf-8"

@@ -28,7 +28,7 @@ from fastpoetry.text import explain, printable
 
 DAY = 24 * 60 * 60
 
-# The log warns each day from so many days before the end of a certificate on.
+# Days before the end of a certificate from which on the log warns each day.
 WARNING_DAYS = 14
 
 

@@ -14,7 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 # Bytes in one record, which may be up to 16 KiB (RFC 8446, 5.1).  Of a long write one
-# record is encrypted at a time, and up to so many in one turn, as long as the kernel
+# record is encrypted at a time, and up to this many in one turn, as long as the kernel
 # takes all of each.
 RECORD = 8 * 1024
 RECORDS = 16

@@ -27,7 +27,7 @@ from fastpoetry.text import printable
 # Seconds to wait for other processes that are about to listen in the same directory.
 LOCK_TIMEOUT = 5.0
 
-# The kernel takes so many bytes or fewer at once, or none of them.
+# The kernel takes this many bytes or fewer at once, or none of them.
 PAGE = 4096
 
 _DONT_WAIT = int(socket.MSG_DONTWAIT)

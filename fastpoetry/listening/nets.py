@@ -47,7 +47,7 @@ class Recent(OrderedDict[_Key, _Value]):
 class TokenBuckets:
     """
     Limits how often something is done for each key: a number of times at once, and
-    after that so many times a second
+    after that a number of times a second
     (U{token bucket<https://en.wikipedia.org/wiki/Token_bucket>}).
     """
 
