@@ -186,7 +186,8 @@ class Sandbox:
     def _end(self) -> None:
         while processes := self.processes():  # they may be starting others
             for process in processes:
-                process.signal(signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has ended meanwhile
+                    process.signal(signal.SIGKILL)
                 process.waitForEnd()
         for child in self._children:
             child.communicate()  # which closes its input

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,9 +73,11 @@ class Process:
         """
         used = waited = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            ran, queued, _ = map(int, (task / "schedstat").read_text().split())
-            used += ran
-            waited += queued
+            # A thread may end between the listing, the opening and the reading.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                ran, queued, _ = map(int, (task / "schedstat").read_text().split())
+                used += ran
+                waited += queued
         return ProcessorTime(used / 1e9, waited / 1e9)
 
     def memory(self, isPeak: bool = False) -> int:
