@@ -11,11 +11,9 @@ from twisted.application.service import Service
 from twisted.internet import unix
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.endpoints import UNIXServerEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
@@ -24,7 +22,7 @@ from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import IAbortable, IHasFigures, IHasReaders, IReloadable
 from fastpoetry.listening.acceptor import Acceptor
-from fastpoetry.listening.endpoint import openPort, parseEndpoint
+from fastpoetry.listening.endpoint import closePort, openPort, parseEndpoint
 from fastpoetry.text import explain, peerName, printable
 
 if TYPE_CHECKING:
@@ -202,10 +200,9 @@ class PoetryServer(Service):
             self._closePort()
 
     def _closePort(self) -> None:
-        # At once: after a start that failed the reactor has no other turn.
         port, self.port = self.port, None
         if isinstance(port, Port):
-            port.connectionLost(Failure(ConnectionDone()))
+            closePort(port)
 
     @property
     def readers(self) -> int:

@@ -12,7 +12,7 @@ import socket
 
 from twisted.logger import capturedLogs, formatEvent
 
-from fastpoetry.connection.kernel import LOST
+from fastpoetry.connection.kernel import PENDING_ERRORS
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import PAUSE, Acceptor
 from tests.acceptors import AcceptorTestCase, FailingReciter
@@ -176,7 +176,7 @@ class LostTests(AcceptorTestCase):
         """
         acceptor = self.listen(50)
         readers = self.connect(2)
-        self.acceptFails(acceptor, sorted(LOST))
+        self.acceptFails(acceptor, sorted(PENDING_ERRORS))
         self.assertEqual(linesOf(acceptor.doRead), [])
         self.assertTrue(self.isReading(acceptor))
         self.assertServed(*readers)

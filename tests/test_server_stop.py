@@ -15,11 +15,19 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from fastpoetry import server as serverModule
 from fastpoetry.connection.connections import REPORT_INTERVAL, Connections
+from fastpoetry.error import ListenError
 from fastpoetry.listening import acceptor as acceptorModule
 from fastpoetry.listening.acceptor import ACCEPTORS
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
-from tests.support import BIG, ListeningReactor, StaticSource, noPermission, socketPath
+from tests.support import (
+    BIG,
+    ListeningReactor,
+    StaticSource,
+    noPermission,
+    noSpace,
+    socketPath,
+)
 from tests.wire import PretendedEpoll, Wire
 
 
@@ -302,33 +310,54 @@ class UNIXTests(SynchronousTestCase):
 
 class UNIXPortOfTwistedTests(SynchronousTestCase):
     """
-    Tests of a L{PoetryServer} whose endpoint opens a port of Twisted's own.
+    Tests of a L{PoetryServer} whose endpoint opens a port of Twisted's own, and whose
+    socket somebody removes.
     """
 
-    def test_gone(self) -> None:
+    def setUp(self) -> None:
+        self.path = self.mktemp()
+        self.reactor = ListeningReactor()
+        factory = PoetryFactory(StaticSource(BIG), 60.0, self.reactor)
+        self.server: Any = PoetryServer("unix:x", factory, reactor=self.reactor)
+
+    def openPort(self, endpoint: object, factory: Any) -> Any:
         """
-        When its socket is gone at a stop, readers have their poems all the same.
+        Stands in for L{fastpoetry.listening.endpoint.openPort}.
+        """
+        port = unix.Port(self.path, factory, reactor=self.reactor)
+        port.startListening()
+        return port
+
+    def test_goneAtStop(self) -> None:
+        """
+        When it is gone at a stop, readers have their poems all the same.
         """
         self.patch(acceptorModule, "Connections", pretendedConnections)
-        reactor = ListeningReactor()
-        path = self.mktemp()
-        factory = PoetryFactory(StaticSource(BIG), 60.0, reactor)
-        server = PoetryServer("unix:x", factory, reactor=reactor)
-
-        def openPort(endpoint: object, factory: Any) -> Any:
-            port = unix.Port(path, factory, reactor=reactor)
-            port.startListening()
-            return port
-
-        self.patch(serverModule, "openPort", openPort)
-        server.startService()
-        (wire,) = connectWires(server, 1)
-        os.unlink(path)
-        stopped = server.stopService()
+        self.patch(serverModule, "openPort", self.openPort)
+        self.server.startService()
+        (wire,) = connectWires(self.server, 1)
+        os.unlink(self.path)
+        stopped = self.server.stopService()
         self.assertNoResult(stopped)
         finish(wire)
         self.successResultOf(stopped)
         self.assertEqual(wire.socket.end, "clean")
+
+    def test_goneAtFailedStart(self) -> None:
+        """
+        When it is gone by the time that a start fails, the start says why it does.
+        """
+
+        def openPort(endpoint: object, factory: Any) -> Any:
+            port = self.openPort(endpoint, factory)
+            os.unlink(self.path)
+            return port
+
+        self.patch(acceptorModule, "Connections", noSpace)
+        self.patch(serverModule, "openPort", openPort)
+        error = self.assertRaises(ListenError, self.server.startService)
+        self.assertEqual(str(error), "No space left on device: unix:x")
+        self.assertEqual(self.reactor.getReaders(), [])
 
 
 class UNIXReaderTests(SynchronousTestCase):

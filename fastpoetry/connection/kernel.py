@@ -30,12 +30,11 @@ _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _RESET, _END = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)  # socket(7)
 _NONE = struct.pack("i", 0)
 
-
 # Errors of accept(2) that concern only the connection that was accepted: it is lost
 # already, or the network had an error for it.
-LOST = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN}
-LOST |= {errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH}
-LOST |= {errno.EOPNOTSUPP, errno.ENETUNREACH}
+PENDING_ERRORS = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN}
+PENDING_ERRORS |= {errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH}
+PENDING_ERRORS |= {errno.EOPNOTSUPP, errno.ENETUNREACH}
 
 
 class Progress(NamedTuple):

@@ -11,18 +11,17 @@ from collections.abc import Callable
 from socket import SocketType
 from typing import Any
 
-from twisted.internet import tcp
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.connections import Connections
-from fastpoetry.connection.kernel import LOST, setReset
+from fastpoetry.connection.kernel import PENDING_ERRORS, setReset
 from fastpoetry.connection.transport import Transport
 from fastpoetry.descriptors import divideDescriptors
 from fastpoetry.endpoints.unixsocket import UNIXTransport
+from fastpoetry.listening.endpoint import closePort
 from fastpoetry.socketmemory import SocketMemory
 
 # The kernel cuts this down to its own maximum (net.core.somaxconn).  When the queue of
@@ -89,7 +88,7 @@ class Acceptor:
         @param acceptors: those that share the descriptors with it.
         """
         self._port = port
-        self._wanted = maxConnections
+        self._maxConnections = maxConnections
         self.reactor = reactor
         self._acceptors = acceptors
         self._family = int(port.socket.family)
@@ -130,7 +129,7 @@ class Acceptor:
         self._endPause()
         self.connections.watchers.pop(self.resume, None)
         self.reactor.removeReader(self)
-        self.connectionLost(Failure(ConnectionDone()))
+        closePort(self._port)
         self.connections.close()
         self._acceptors.remove(self)
         divideDescriptors(self._acceptors)
@@ -140,7 +139,7 @@ class Acceptor:
         """
         How many connections there may be at once.
         """
-        return min(self._wanted or self.share, self.share)
+        return min(self._maxConnections or self.share, self.share)
 
     def _free(self) -> int:
         return self.maxConnections - len(self.connections)
@@ -191,7 +190,7 @@ class Acceptor:
                 except BlockingIOError:
                     break
                 except OSError as error:
-                    if error.errno not in LOST:
+                    if error.errno not in PENDING_ERRORS:
                         raise
                     lost = error
             else:
@@ -244,7 +243,4 @@ class Acceptor:
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor found the descriptor broken, or has stopped."""
-        try:
-            self._port.connectionLost(reason)
-        except OSError:  # it is a plugin's, and its UNIX socket is gone
-            tcp.Port.connectionLost(self._port, reason)
+        closePort(self._port)

@@ -10,12 +10,13 @@ from typing import Any
 
 from twisted.internet import endpoints
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from fastpoetry.description import describe, serverOptions
@@ -86,13 +87,25 @@ def openPort(
     return port
 
 
+def closePort(port: Port) -> None:
+    """
+    Stop listening at once, for when the reactor has no other turn.
+
+    @param port: on TCP or on a UNIX socket.
+    """
+    reason = Failure(ConnectionDone())
+    try:
+        port.connectionLost(reason)
+    except OSError:  # it is a plugin's, and its UNIX socket is gone
+        Port.connectionLost(port, reason)
+
+
 def _parse(opener: _Opener, description: str) -> Any:
     # Make the endpoint of a description: ours for what Twisted's own do not do.
     if not isinstance(description, str):
         raise ValueError("it is no text")
     # First, since not every Twisted has all of these kinds.
-    refused = REFUSED.get(description.partition(":")[0].lower())
-    if refused is not None:
+    if refused := REFUSED.get(description.partition(":")[0].lower()):
         raise ValueError(refused)
     kind, options = serverOptions(description)
     if options is None:
