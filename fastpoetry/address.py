@@ -116,9 +116,7 @@ def _isLikeAddress(text: str) -> bool:
 
 
 def _parseDescription(reactor: Any, text: str) -> IStreamClientEndpoint:
-    """
-    Have Twisted parse the description of an endpoint, and name what it finds wrong.
-    """
+    # Have Twisted parse the description of an endpoint, and name what it finds wrong.
     kind, options = clientOptions(text)
     endpoint: Any
     try:
@@ -155,6 +153,12 @@ def hostEndpoint(
 ) -> IStreamClientEndpoint:
     """
     Make an endpoint of a host and a port.
+
+    @param reactor: what it connects with.
+
+    @param host: a name, or an address of IPv4 or IPv6.
+
+    @param port: its number.
 
     @param timeout: how many seconds connecting to one address of the host may take.
     """

@@ -42,7 +42,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 
 def each(poems: Sequence[bytes], random: Random | None = None) -> Callable[[], bytes]:
     """
-    A L{Choice}: any poem for each reader.
+    A L{Choice}: any of the poems for each reader.
 
     @param random: by default a generator with a seed of its own.
     """

@@ -44,7 +44,11 @@ class Memory:
 
     def exchange(self, old: int, new: int) -> None:
         """
-        Give C{old} bytes back and take C{new} at once, even when fewer are left.
+        Give bytes back and take others at once, even when fewer are left.
+
+        @param old: how many are given back.
+
+        @param new: how many are taken.
         """
         self.taken += new - old
         self._give()
@@ -140,6 +144,8 @@ class OneThread:
     def call(self, function: Callable[[], Any]) -> Deferred[Any]:
         """
         Call a function when it is its turn.
+
+        @param function: what to call, without arguments.
 
         @return: a L{Deferred} of what it returns.  When it is cancelled, the function
             is not called; one that is being called goes on, and its result is dropped.

@@ -2,9 +2,9 @@
 The reactor, with a clock that never goes back.
 
 By default C{reactor.seconds} is the wall clock.  When somebody sets that clock, every
-deadline comes late by as much, or at once.  So each class of this package that uses
-the global reactor gets it from L{maybeGlobalReactor}, which changes its clock.  That is
-early enough: services are made before anything is served.
+deadline comes late by as much, or at once.  So each class of this package that has
+deadlines gets the global reactor from L{maybeGlobalReactor}, which changes its clock.
+That is early enough: services are made before anything is served.
 """
 
 from __future__ import annotations

@@ -31,6 +31,10 @@ def allServices(collection: Any) -> Iterator[IService]:
 def allProviders(interface: Any, collection: Any) -> Iterator[Any]:
     """
     Walk those of L{allServices} that provide an interface.
+
+    @param interface: an interface, or a class.
+
+    @param collection: as in L{allServices}.
     """
     for service in allServices(collection):
         if interface.providedBy(service):
@@ -41,6 +45,10 @@ def call(service: Any, name: str) -> Deferred[Any]:
     """
     Call a method of a service, and log its error: that of one service must not keep
     others from being called.
+
+    @param service: the service.
+
+    @param name: of its method, which takes no argument.
 
     @return: a L{Deferred} of what the method gives, or of C{None} after an error.
     """
@@ -59,6 +67,8 @@ def call(service: Any, name: str) -> Deferred[Any]:
 def callAll(interface: Any, name: str, collection: Any) -> None:
     """
     L{call} a method of L{allProviders}.
+
+    @param name: of the method.
     """
     for service in allProviders(interface, collection):
         call(service, name)

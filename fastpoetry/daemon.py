@@ -122,7 +122,7 @@ class DaemonService(Service):
         self.privilegedStartService()  # which not every runner calls
         super().startService()
         self._isStopping = self._isAborting = False
-        if not self._isScheduled:  # or it has been started again
+        if not self._isScheduled:  # else it has been started again
             self._isScheduled = True
             self.reactor.callWhenRunning(self._handleRunning)
 
@@ -200,10 +200,8 @@ class DaemonService(Service):
     def _handleError(
         self, kind: Any, error: BaseException, traceback: TracebackType | None
     ) -> None:
-        """
-        Take the place of C{sys.excepthook}.  C{twistd} lets the error of a service that
-        cannot start end the process, and Python would print a traceback.
-        """
+        # Take the place of sys.excepthook.  twistd lets the error of a service that
+        # cannot start end the process, and Python would print a traceback.
         if isinstance(error, FastPoetryError):
             self._log.error("cannot start: {error}", error=error)
             callAll(IAbortable, "abort", self.parent)  # first: to print may fail

@@ -67,7 +67,8 @@ class DeferredDict(Deferred[Any]):
     ) -> None:
         """
         @param deferreds: the Deferreds by key.  Keys that are added or removed later
-            make no difference.
+            make no difference.  The other arguments are those of L{DeferredList
+            <twisted.internet.defer.DeferredList>}.
         """
         super().__init__()
         self._keys = tuple(deferreds)
@@ -132,7 +133,9 @@ class Waiters:
 
     def fire(self, result: Any) -> None:
         """
-        Give everybody who waits the result, which may be a L{Failure}.
+        Give everybody who waits a result.
+
+        @param result: the result, or a L{Failure}.
         """
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:

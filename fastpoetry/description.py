@@ -59,7 +59,7 @@ _BARE_INTERFACE = re.compile(rf":(interface|bindAddress)={_IPV6}(?=:|$)")
 _BARE_HOST = re.compile(rf"(\w+):(?:host=)?{_IPV6}:(?:port=)?(\d+)(?=:|$)")
 
 
-def isWhole(text: str, least: int, most: int | None = None) -> bool:
+def isWholeNumber(text: str, least: int, most: int | None = None) -> bool:
     """
     @return: whether a text is a whole number in ASCII digits, from C{least} to C{most}.
     """
@@ -76,7 +76,7 @@ def portNumber(text: str, least: int = 0) -> int:
 
     @raise ValueError: when the text is something else.
     """
-    if not isWhole(text, least, 65535):
+    if not isWholeNumber(text, least, 65535):
         raise ValueError(f"not a port number from {least} to 65535: {text}")
     return int(text)
 
@@ -111,9 +111,9 @@ def _checkPath(text: str) -> None:
         raise ValueError(f"the path of a socket has {MAX_PATH} bytes at most")
 
 
-def _checkWhole(what: str, least: int, most: int) -> Callable[[str], None]:
+def _checkWholeNumber(what: str, least: int, most: int) -> Callable[[str], None]:
     def check(text: str) -> None:
-        if not isWhole(text, least, most):
+        if not isWholeNumber(text, least, most):
             raise ValueError(f"not {what}: {text}")
 
     return check
@@ -126,14 +126,14 @@ def _checkMode(text: str) -> None:
 
 CHECKS: dict[str, Callable[[str], Any]] = {
     "address": _checkPath,
-    "backlog": _checkWhole("a number for the backlog", 0, 2**31 - 1),
+    "backlog": _checkWholeNumber("a number for the backlog", 0, 2**31 - 1),
     "bindAddress": _checkInterface,
     "host": checkHost,
     "interface": _checkInterface,
-    "lockfile": _checkWhole("0 or 1 for the lockfile", 0, 1),
+    "lockfile": _checkWholeNumber("0 or 1 for the lockfile", 0, 1),
     "mode": _checkMode,
     "path": _checkPath,
-    "timeout": _checkWhole("a whole number of seconds above 0", 1, 10**9),
+    "timeout": _checkWholeNumber("a whole number of seconds above 0", 1, 10**9),
 }
 
 
@@ -194,9 +194,7 @@ def _checkBare(address: str, right: str) -> None:
 def _read(
     description: str, kinds: dict[str, list[str]], parsers: Any
 ) -> tuple[str, dict[str, str] | None]:
-    """
-    Parse a description as Twisted does, and check every option.
-    """
+    # Parse a description as Twisted does, and check every option.
     if bare := _BARE_INTERFACE.search(description):
         _checkBare(bare[2], f"{bare[1]}={{}}")
     try:
@@ -211,7 +209,11 @@ def _read(
     kind = arguments.pop(0).lower() if arguments else ""
     if kind not in kinds:
         if kind not in (parser.prefix.lower() for parser in getPlugins(parsers)):
-            hint = f", a port is written tcp:{kind}" if isWhole(description, 0) else ""
+            hint = (
+                f", a port is written tcp:{kind}"
+                if isWholeNumber(description, 0)
+                else ""
+            )
             raise ValueError(f"unknown kind: {kind or repr(kind)}{hint}")
         return kind, None
     if tokens.count((endpoints._OP, "=")) > len(options):

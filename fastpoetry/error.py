@@ -11,7 +11,8 @@ from fastpoetry.text import brief
 
 class FastPoetryError(Exception):
     """
-    A service cannot start: there is a mistake in its settings, or in the system.
+    A service cannot start, reload or give its poem: there is a mistake in its settings,
+    or in the system.
     """
 
     def __init__(self, text: str) -> None:

@@ -35,6 +35,8 @@ class Fetch(Protocol, ABC):
         totalTimeout: float | None,
     ) -> None:
         """
+        @param clock: the clock.
+
         @param timeout: how many seconds may pass without a byte.
 
         @param connectTimeout: how many seconds connecting may take.
@@ -60,6 +62,8 @@ class Fetch(Protocol, ABC):
     def fetch(self, endpoint: IStreamClientEndpoint) -> Deferred[bytes]:
         """
         Connect, and take what comes.
+
+        @param endpoint: where to connect.
 
         @return: a L{Deferred} of what the subclass makes of it.  To cancel it closes
             the connection.

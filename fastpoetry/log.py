@@ -170,9 +170,7 @@ def _defaultPath() -> str:
 
 
 def _open(path: str, size: int = SIZE, keep: int = KEEP, reactor: Any = None) -> Any:
-    """
-    Open a log, and have SIGUSR1 rotate it if it is a file.
-    """
+    # Open a log, and have SIGUSR1 rotate it if it is a file.
     if path == "-":
         if _isDaemon():
             raise SystemExit("cannot log to standard output: a daemon has none, add -n")

@@ -82,9 +82,7 @@ class BoundedLogFile(LogStream):
         return isSame and stat.S_ISREG(status.st_mode)
 
     def _shift(self) -> None:
-        """
-        Renumber the rotated files, and make this file the first of them.
-        """
+        # Renumber the rotated files, and make this file the first of them.
         # Only up to the first number that is free.  Otherwise rotations that fail
         # halfway, again and again, would push all the rotated files out.
         last = 1

@@ -35,9 +35,7 @@ def _eachReader(event: LogEvent) -> Iterator[LogEvent]:
 
 
 def _jsonObject(event: LogEvent) -> str:
-    """
-    Format what every event has, then the fields of this one.
-    """
+    # Format what every event has, then the fields of this one.
     entry = {
         "time": _time(event.get("log_time")),
         "level": getattr(event.get("log_level"), "name", None),

@@ -16,7 +16,8 @@ from twisted.logger import Logger
 
 from fastpoetry.text import explain, printable
 
-# During a stop the supervisor is told every few seconds how many readers are left.
+# Seconds between two reports to the supervisor, during a stop, of how many readers are
+# left.
 REPORT_INTERVAL = 1.0
 
 
@@ -56,7 +57,7 @@ class Supervisor:
         isWatched = self._watched in ("", str(os.getpid()))
         microseconds = int(self._watchdog) if self._watchdog.isdecimal() else 0
         if isWatched and microseconds:
-            self._beat(microseconds / 1e6 / 2)
+            self._handleBeat(microseconds / 1e6 / 2)
 
     def reloading(self) -> None:
         """
@@ -76,19 +77,19 @@ class Supervisor:
 
         @param countReaders: gives their number.
         """
-        self._report(countReaders, "STOPPING=1\n")
+        self._handleReport(countReaders, "STOPPING=1\n")
 
-    def _beat(self, seconds: float) -> None:
+    def _handleBeat(self, seconds: float) -> None:
         self._tell("WATCHDOG=1")
-        self.reactor.callLater(seconds, self._beat, seconds)
+        self.reactor.callLater(seconds, self._handleBeat, seconds)
 
-    def _report(self, countReaders: Callable[[], int], change: str = "") -> None:
+    def _handleReport(self, countReaders: Callable[[], int], change: str = "") -> None:
         count = countReaders()
         self._tell(
             f"{change}STATUS={count} reader{'' if count == 1 else 's'} in flight"
         )
         if count:
-            self.reactor.callLater(REPORT_INTERVAL, self._report, countReaders)
+            self.reactor.callLater(REPORT_INTERVAL, self._handleReport, countReaders)
 
     def _tell(self, text: str) -> None:
         self._try(self._socket.send, text.encode())

@@ -20,7 +20,7 @@ from fastpoetry.text import peerName, printable
 
 # Characters of names in one line of the log: syslog may cut a line at 2,048 bytes
 # (RFC 5424, 6.1).
-NAMES_PER_LINE = 1900
+NAMES_LENGTH = 1900
 
 
 class PoetryProtocol(DeliveryProtocol):
@@ -42,7 +42,7 @@ class PoetryProtocol(DeliveryProtocol):
                 poem.addCallback(self._send).addErrback(self._refuse)
             else:
                 self._send(poem)
-        except BaseException:  # also a CancelledError
+        except BaseException:  # also asyncio's CancelledError, which is no Exception
             self._refuse(Failure())
 
     def _send(self, poem: bytes) -> None:
@@ -51,7 +51,7 @@ class PoetryProtocol(DeliveryProtocol):
         self.deliver(poem)
 
     def _refuse(self, failure: Failure) -> None:
-        if self.transport.connected:  # or the reader has left
+        if self.transport.connected:  # else the reader has left
             self._log.error(
                 "no poem for {peer}: {reason}",
                 peer=peerName(self.transport.getPeer()),
@@ -98,7 +98,8 @@ class PoetryFactory(DeliveryFactory):
     @property
     def service(self) -> IPoetrySource:
         """
-        The source, under the name that the published protocol has for it.
+        The source, under the name that the first published protocol has for it
+        (F{examples/first-published.tac}).
         """
         return self.source
 
@@ -122,7 +123,7 @@ class PoetryFactory(DeliveryFactory):
         readers = [one for one in deliveries if not one.isQuiet]
         for size, group in groupby(readers, key=attrgetter("size")):
             peers = [peerName(one.transport.getPeer()) for one in group]
-            step = max(1, NAMES_PER_LINE // (len(max(peers, key=len)) + 2))
+            step = max(1, NAMES_LENGTH // (len(max(peers, key=len)) + 2))
             for first in range(0, len(peers), step):
                 some = peers[first : first + step]
                 self._log.info(

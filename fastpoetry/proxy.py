@@ -144,9 +144,7 @@ class ProxyService(Service):
         return poem
 
     def _handleFailure(self, failure: Failure) -> Failure:
-        """
-        Log why there is no poem, and pause; unless it was cancelled, as nobody waits.
-        """
+        # Log why there is no poem, and pause; unless it was cancelled, as nobody waits.
         if failure.check(PoetryCancelledError):
             return failure
         self._failure = failure

@@ -178,7 +178,8 @@ class Resolver:
         self, endpoint: IStreamClientEndpoint, protocolFactory: IProtocolFactory
     ) -> Deferred[IProtocol]:
         """
-        Connect an endpoint, and then cancel its lookups, which Twisted does not.
+        Connect an endpoint, and then cancel its lookups, which Twisted does not.  The
+        arguments are those of C{IStreamClientEndpoint.connect}.
 
         @return: a L{Deferred} of the protocol, which can be cancelled.
         """
@@ -232,9 +233,7 @@ class Resolver:
             finding.addBoth(self._handleFound, lookup)
 
     def _handleFound(self, result: list[IAddress] | Failure, lookup: Lookup) -> None:
-        """
-        Start those that wait for a thread, and answer this one.
-        """
+        # Start those that wait for a thread, and answer this one.
         self._running.remove(lookup)
         while self._queue and len(self._running) < self._maxThreads:
             first = next(iter(self._queue))

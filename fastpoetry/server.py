@@ -27,6 +27,7 @@ from fastpoetry.text import explain, peerName, printable
 
 if TYPE_CHECKING:
     from fastpoetry.endpoints.certificate import Certificate
+    from fastpoetry.interfaces import Figure
     from fastpoetry.listening.access import Access
     from fastpoetry.listening.nets import Network
 
@@ -151,7 +152,7 @@ class PoetryServer(Service):
             self._certificate.start(self.reactor)
 
     def reload(self) -> Deferred[None] | None:
-        """Read the certificate again, if there is one; L{IReloadable.reload}."""
+        """@see: L{IReloadable.reload}; the certificate is read again."""
         return None if self._certificate is None else self._certificate.reload()
 
     @inlineCallbacks
@@ -185,7 +186,7 @@ class PoetryServer(Service):
                 description=printable(self.description),
                 counts=self.factory.counts,
             )
-        if self._acceptor is acceptor:  # or it has been started again
+        if self._acceptor is acceptor:  # else it has been started again
             self._acceptor = None
 
     def abort(self) -> None:
@@ -196,7 +197,7 @@ class PoetryServer(Service):
         if self._acceptor is not None:
             self._checkAll()  # readers that have all of it are not cut
             self._acceptor.connections.abort()
-        if self.running and isinstance(self.port, unix.Port):  # a stop has closed it
+        if self.running and isinstance(self.port, unix.Port):  # else a stop closes it
             self._closePort()
 
     def _closePort(self) -> None:
@@ -231,7 +232,7 @@ class PoetryServer(Service):
         if isinstance(self.factory, DeliveryFactory):
             self.factory.checkAll()
 
-    def figures(self) -> Iterator[Any]:
+    def figures(self) -> Iterator[Figure]:
         """@see: L{IHasFigures.figures}"""
         labels = {"listener": self.description}
         yield "fastpoetry_readers", labels, self.readers

@@ -1,5 +1,5 @@
 """
-Errors and addresses in a few words, for people.
+Errors, addresses and what a peer has written, in words that can be printed.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def peerName(address: IAddress | None) -> str:
     return str(address)
 
 
-def hostAndPort(address: Any) -> tuple[str, int] | None:
+def hostPort(address: Any) -> tuple[str, int] | None:
     """
     @return: the host and port of an address, to be compared; C{None} for a UNIX
         socket, whose address has nothing to compare.

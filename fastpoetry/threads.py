@@ -26,6 +26,8 @@ def callInThread(
 
     @param reactor: in whose thread the L{Deferred} fires.
 
+    @param function: what to call, with the arguments that follow.
+
     @return: a L{Deferred} of what the function returns or raises.  To cancel it drops
         that, but the function goes on.
 

@@ -209,7 +209,8 @@ class TransformFactory(DeliveryFactory):
         @param memory: factories may share it; by default it has L{MAX_MEMORY} bytes,
             or as many as the longest request needs.
 
-        @param thread: factories may share it; by default one of the reactor's.
+        @param thread: factories may share it; by default one of its own, which
+            the end of the process does not wait for.
 
         @param progress: an argument of 1.0, without effect.
 

@@ -58,9 +58,7 @@ class RequestProtocol(OneNetstring, DeliveryProtocol, ABC):
         self._silence.start(factory.timeout)
 
     def _handleTimeout(self) -> None:
-        """
-        Give up on a client, for the deadline that is over.
-        """
+        # Give up on a client, for the deadline that is over.
         factory = self.factory
         self._log.warn(
             "gave up on {peer}, which sent nothing for {timeout} seconds"

@@ -59,7 +59,7 @@ class Crowd:
 
     def add(self, count: int, manners: Manners | None = None) -> list[Reader]:
         """
-        Connect so many readers at once.
+        Connect this many readers at once.
         """
         manners = manners or Manners()
         with self._inside():
@@ -86,7 +86,7 @@ class Crowd:
         @param until: or until this is true; by default until all have ended.
 
         @param patience: without C{until}, or until nothing has happened to any reader
-            for so many seconds.
+            for this many seconds.
         """
         start = time.monotonic()
         # Their manners may have been changed meanwhile.

@@ -1,6 +1,6 @@
 """
 A link with a delay: C{python -m sandbox.delay FD FD SECONDS} passes packets
-between two TUN devices, each after so many seconds, until standard input ends.
+between two TUN devices, each after this many seconds, until standard input ends.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def openLink() -> Iterator[Link | None]:
     """
     Make a link for as long as the context lasts.
 
-    @return: the link; L{None}, with a line on standard error, if it cannot be made.
+    @return: the link; C{None}, with a line on standard error, if it cannot be made.
     """
     with ExitStack() as stack:
         link = None

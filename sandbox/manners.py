@@ -26,19 +26,19 @@ class Manners:
     @ivar bareEnd: whether it half-closes TCP instead, without a close_notify.
 
     @ivar greetings: how many of its two messages of the TLS handshake it sends (0 or
-        1) before it falls silent, or leaves if it C{leavesAt} some point; L{None} for
+        1) before it falls silent, or leaves if it C{leavesAt} some point; C{None} for
         both, and no silence.
 
     @ivar readsPerSecond: how many bytes a second it reads at most; 0 to read nothing,
-        L{None} to read as fast as it can.
+        C{None} to read as fast as it can.
 
-    @ivar leavesAt: how many bytes it reads before it closes; L{None} to stay.
+    @ivar leavesAt: how many bytes it reads before it closes; C{None} to stay.
 
     @ivar resets: whether it leaves with a reset.
 
     @ivar staysFor: how many seconds it keeps the connection after the end.
 
-    @ivar receiveBuffer: its C{SO_RCVBUF}, in bytes; L{None} for the system's default.
+    @ivar receiveBuffer: its C{SO_RCVBUF}, in bytes; C{None} for the system's default.
     """
 
     says: bytes = b""

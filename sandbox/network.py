@@ -91,4 +91,4 @@ class TLSConnections(Loopback):
 TLS = TLSConnections()
 
 # All ways to a server on this machine.
-DOORS = [LOOPBACK, UNIX, TLS]
+NETWORKS = [LOOPBACK, UNIX, TLS]

@@ -28,7 +28,7 @@ class Reader:
 
     @ivar outcome: how it ended: C{"whole"} (every byte, then a clean end), C{"cut"}
         (a clean end too early, or other bytes), C{"empty"}, C{"reset"},
-        C{"refused"}, C{"left"} (by its own will), or what a subclass adds; L{None}
+        C{"refused"}, C{"left"} (by its own will), or what a subclass adds; C{None}
         while it has not ended.
 
     @ivar isConnected: whether it is, or was, connected.
@@ -40,7 +40,7 @@ class Reader:
     @ivar isServed: whether it has seen the end of a whole poem.
 
     @ivar hungUp: seconds from the attempt to connect until the server closed, as far
-        as epoll tells; there may still be something to read.  L{None} before.
+        as epoll tells; there may still be something to read.  C{None} before.
 
     @ivar firstByte: seconds from the attempt to connect to the first byte.
 

@@ -113,7 +113,7 @@ class Subject:
 
     def waitForNamed(self, count: int) -> None:
         """
-        Wait until the log names so many readers to whom a poem is sent.
+        Wait until the log names this many readers to whom a poem is sent.
         """
         what = f"{count} readers in the log"
         self.server.waitUntil(lambda: self.named() >= count, what)

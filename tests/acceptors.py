@@ -36,7 +36,7 @@ def queueInfo(port: Any, number: slice) -> int:
 
 def connectTo(port: Any, count: int) -> list[socket.socket]:
     """
-    Connect so many readers, and see them all into the queue of the port.
+    Connect this many readers, and see them all into the queue of the port.
     """
     listener = port.socket
     queued = queueInfo(port, QUEUED)
@@ -107,7 +107,7 @@ class FailingReciter(Protocol):
 
 class ListedFactory(Factory):
     """
-    Has a list of what to do for its first readers: an L{Exception} is raised, L{None}
+    Has a list of what to do for its first readers: an L{Exception} is raised, C{None}
     sends the reader away, and a function makes a protocol.  The others get a
     L{Reciter}.
     """
@@ -198,7 +198,7 @@ class AcceptorTestCase(SynchronousTestCase):
 
     def connect(self, count: int, acceptor: Acceptor | None = None) -> Any:
         """
-        Connect so many readers, by default to the port that was opened last.
+        Connect this many readers, by default to the port that was opened last.
         """
         port = self.port if acceptor is None else acceptor._port
         readers = connectTo(port, count)
@@ -218,7 +218,7 @@ class AcceptorTestCase(SynchronousTestCase):
 
     def leave(self, acceptor: Acceptor, count: int = 1) -> None:
         """
-        Have so many connections lost.
+        Have this many connections lost.
         """
         for transport in list(acceptor.connections)[:count]:
             transport.abortConnection()

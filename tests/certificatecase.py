@@ -78,7 +78,7 @@ class CertificateTestCase(SynchronousTestCase):
 
     def namesOf(self, client: Client) -> list[str]:
         """
-        @return: the same for this client.
+        @return: the names in the certificates that this client sees, its own first.
         """
         self.assertTrue(client.hasHandshake, client.error)
         chain = client.tls.get_peer_cert_chain() or []

@@ -13,7 +13,7 @@ from sandbox import ROOT
 PLUGIN = "fastpoetry --port 0 --poem poem.txt"
 TAC = "-y fastpoetry.tac"
 
-# A poem of so many bytes the kernel takes at once, for whatever reader.
+# A poem of this many bytes the kernel takes at once, for whatever reader.
 SMALL = 16 * 1024
 
 # What is another poem than that of the other servers.

@@ -194,14 +194,15 @@ class Netstrings(NetstringReceiver):
 class Page(Resource):
     """
     A page of 1 MB.
-
-    @ivar isLong: whether its length is not known at first, so that it comes in
-        chunks.
     """
 
     isLeaf = True
 
     def __init__(self, isChunked: bool = False) -> None:
+        """
+        @param isChunked: whether its length is not known at first, so that it comes in
+            chunks.
+        """
         super().__init__()
         self._isChunked = isChunked
 
@@ -263,7 +264,7 @@ class Client(Protocol):
 
     def hear(self, size: int) -> Deferred[bytes]:
         """
-        @return: what was heard since the last time, as soon as it is so many bytes.
+        @return: what was heard since the last time, as soon as it is this many bytes.
         """
         return self.until(lambda heard: len(heard) >= size)
 

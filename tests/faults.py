@@ -74,8 +74,8 @@ class Call(NamedTuple):
     @property
     def step(self) -> int:
         """
-        So many cells further is the next, when each error is to be that of two or
-        three readers, and all readers are to have one.
+        The stride through the cells that meets each error with two or three readers,
+        and each reader with some error.
         """
         readers = len(self.sizes) * len(self.kinds) * len(self.ways)
         some = [one for one in range(1, readers // 2 + 1) if gcd(one, readers) == 1]
@@ -116,7 +116,7 @@ class Fault:
     """
     Has one of the calls fail.
 
-    @cvar others: what errors are that are none of the system.
+    @cvar others: errors by name that are no L{OSError}.
 
     @ivar raised: with what it did.
 

@@ -43,7 +43,7 @@ from tests.support import LONG, Reactor, StaticSource, openDescriptors
 # That of the next reader, which waits for it, too.
 NEXT = 300_000
 
-# While an error persists there are so many pauses, and so many calls may fail.
+# While an error persists there are this many pauses, and this many calls may fail.
 PAUSES = 3
 MOST_CALLS = 50
 
@@ -340,4 +340,4 @@ class FaultTestCase(SynchronousTestCase):
                     met.add(failure)
         if wrong:
             self.fail("\n".join(wrong))
-        self.assertEqual(set(), tried - met, "never failed so")
+        self.assertEqual(tried - met, set(), "never failed so")

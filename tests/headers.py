@@ -24,7 +24,7 @@ def version2(
     source: str | None, port: int = 4321, more: bytes = b"", by: int = 1
 ) -> bytes:
     """
-    @param source: the address, L{None} when there is none.
+    @param source: the address, C{None} when there is none.
 
     @param more: what comes after the addresses.
 

@@ -28,7 +28,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 # Every poem is a part of this, so that it need not be made byte by byte.
 POETRY = random.Random(865).randbytes(2**22)
 
-# The transport reads so many bytes at once, and may be so far beyond a dose.
+# The transport reads this many bytes at once, and may go this far beyond a quota.
 READ = 2**16
 
 # Seconds between two sweeps: as they come in production, there would be too many.
@@ -151,14 +151,14 @@ class Reader:
 
     def take(self, size: int) -> None:
         """
-        Its kernel acknowledges so many bytes.
+        Its kernel acknowledges this many bytes.
         """
         if not self.socket.broken:
             self.wire.take(size)
 
     def say(self, size: int) -> None:
         """
-        It sends so many bytes.
+        It sends this many bytes.
         """
         if not self.hasEnded and not self.socket.broken and size:
             self.wire.say(b"x" * size)
@@ -183,7 +183,7 @@ class Reader:
 
     def room(self, size: int) -> None:
         """
-        From now on the kernel holds so many bytes.
+        From now on the kernel holds this many bytes.
         """
         self.socket.capacity = size
 
@@ -353,7 +353,7 @@ class Play:
 
     def takeOn(self, part: int) -> None:
         """
-        Every keen reader takes one of so many equal parts of what is left for it.
+        Every keen reader takes one of this many equal parts of what is left for it.
         """
         for reader in self.readers.values():
             if reader.plan.isKeen:

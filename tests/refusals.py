@@ -74,7 +74,7 @@ class RefusalTestCase(SynchronousTestCase):
 
     def tryStart(self, name: str) -> str:
         """
-        Try one start, in the foresandbox and as a daemon.
+        Try one start, in the foreground and as a daemon.
 
         @return: what is wrong with how it ends.
         """

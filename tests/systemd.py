@@ -27,7 +27,7 @@ HOST_UNITS = Path("/lib/systemd/system")
 CLONE_NEWNET = 0x40000000
 
 # A program that tries what a unit forbids.
-PROBE = "/opt/fastpoetry/bin/python /opt/source/tests/limits.py"
+PROBE = "/opt/fastpoetry/bin/python /opt/source/tests/unitprobe.py"
 
 # What the units of the project come after, without what belongs to it on a machine.
 TARGETS = ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit")

@@ -31,7 +31,7 @@ class ShareTests(AcceptorTestCase):
 
     def limitDescriptors(self, limit: int) -> None:
         """
-        Let this process open so many descriptors, whatever is open already.
+        Let this process open this many descriptors, whatever is open already.
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
@@ -39,7 +39,7 @@ class ShareTests(AcceptorTestCase):
 
     def pretendFree(self, free: int) -> None:
         """
-        Let this process have so many free descriptors, beside those kept back and
+        Let this process have this many free descriptors, beside those kept back and
         those that readers have.
         """
 

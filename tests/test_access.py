@@ -18,14 +18,14 @@ class Visitor:
     """
     A transport, of which only the peer's address matters.
 
-    @ivar leave: as a transport has it.
+    @ivar handleLost: as a transport has it.
     """
 
-    leave: Any = None
+    handleLost: Any = None
 
     def __init__(self, host: str | None) -> None:
         """
-        @param host: its address; L{None} on a UNIX socket.
+        @param host: its address; C{None} on a UNIX socket.
         """
         self._host = host
 
@@ -136,7 +136,7 @@ class AccessTests(SynchronousTestCase):
 
     def test_maxPerAddress(self) -> None:
         """
-        A network has so many readers at once, and others when one of them leaves;
+        A network has this many readers at once, and others when one of them leaves;
         nothing is kept of one that has none.
         """
         access: Any = self.makeAccess(maxPerAddress=2)
@@ -144,12 +144,12 @@ class AccessTests(SynchronousTestCase):
         self.assertTrue(access.admit(first))
         self.assertTrue(access.admit(second))
         self.assertEqual(self.admitted(access, "192.0.2.7", "192.0.3.7"), [False, True])
-        first.leave()
+        first.handleLost()
         self.assertEqual(self.admitted(access, "192.0.2.7"), [True])
         self.assertEqual(access._connections, {"192.0.2.0/24": 2, "192.0.3.0/24": 1})
         visitor = Visitor("192.0.4.7")
         access.admit(visitor)
-        visitor.leave()
+        visitor.handleLost()
         self.assertNotIn("192.0.4.0/24", access._connections)
 
     def test_refusedIsNotCounted(self) -> None:
@@ -160,9 +160,9 @@ class AccessTests(SynchronousTestCase):
         inside, outside = Visitor("2001:db8::1"), Visitor("2001:db8:0:ff::1")
         self.assertTrue(access.admit(inside))
         self.assertFalse(access.admit(outside))
-        self.assertIsNone(outside.leave)
+        self.assertIsNone(outside.handleLost)
         self.assertEqual(self.admitted(access, "2001:db8:0:100::1"), [True])
-        inside.leave()
+        inside.handleLost()
         self.assertTrue(access.admit(outside))
 
     def test_noPlaces(self) -> None:
@@ -171,11 +171,11 @@ class AccessTests(SynchronousTestCase):
         """
         visitor = Visitor("192.0.2.1")
         self.assertTrue(self.makeAccess(rate=(1, 1.0)).admit(visitor))
-        self.assertIsNone(visitor.leave)
+        self.assertIsNone(visitor.handleLost)
 
     def test_rate(self) -> None:
         """
-        A network begins so many readings at once, and then as many in the time, one
+        A network begins this many readings at once, and then as many in the time, one
         after the other; however long it was away, no more than that at once.
         """
         access = self.makeAccess(rate=(4, 2.0))
@@ -198,7 +198,7 @@ class AccessTests(SynchronousTestCase):
         visitor, host = Visitor("192.0.2.1"), "192.0.2.2"
         access.admit(visitor)
         self.assertEqual(self.admitted(access, host, host), [False, False])
-        visitor.leave()
+        visitor.handleLost()
         self.assertEqual(self.admitted(access, host), [True])
 
     def test_memory(self) -> None:
@@ -236,8 +236,8 @@ class AccessTests(SynchronousTestCase):
 
     def test_manyNetworks(self) -> None:
         """
-        The log has so many lines a minute at the most, for those of whom most were
-        refused, and one for all others; and there is memory for so many.
+        The log has this many lines a minute at the most, for those of whom most were
+        refused, and one for all others; and there is memory for this many.
         """
         self.patch(nets, "MAX_REMEMBERED", MAX_LINES + 10)
         access: Any = self.makeAccess(deny=["0.0.0.0/0"])

@@ -276,7 +276,7 @@ class AnthologyTests(SynchronousTestCase):
 
     def take(self, count: int) -> bytes:
         """
-        @return: so many poems, one after the other.
+        @return: this many poems, one after the other.
         """
         return b"".join(self.service.getPoem() for _ in range(count))
 

@@ -22,7 +22,7 @@ class TermTests(CertificateTestCase):
 
     def start(self, days: float) -> list[tuple[LogLevel, str]]:
         """
-        Start so many days before the end.
+        Start this many days before the end.
 
         @return: what the log has.
         """
@@ -52,7 +52,7 @@ class TermTests(CertificateTestCase):
 
     def expires(self, days: int) -> tuple[LogLevel, str]:
         """
-        @return: what the log says so many days before.
+        @return: what the log says this many days before.
         """
         line = f"the certificate expires in {days} days: {self.path}"
         return LogLevel.warn, line

@@ -306,7 +306,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        However many ask, no more than so many are remembered.
+        However many ask, no more than this many are remembered.
         """
         self.patch(nets, "MAX_REMEMBERED", 100)
         self.ask(*[(f"10.{n >> 8}.{n & 255}.1", 40000) for n in range(2000)])

@@ -114,7 +114,7 @@ class GetPoetryTests(SynchronousTestCase):
         """
         Assert that the command ends so.
 
-        @param stdout: L{None} when it is no pipe.
+        @param stdout: C{None} when it is no pipe.
         """
         out, errors = child.communicate(timeout=DEADLINE)
         self.assertEqual(errors.decode(), stderr)

@@ -63,7 +63,7 @@ class BoundedLogTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        However much is logged, there are only so many files, the newest ones.
+        However much is logged, there are only this many files, the newest ones.
         """
         observer = boundedLog(self.path, size=1, keep=2, reactor=self.reactor)
         verifyObject(ILogObserver, observer)

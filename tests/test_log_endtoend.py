@@ -45,7 +45,7 @@ LONG = 100 * POEM
 # that is bound to 127.0.0.1 may connect to itself when nobody listens any more.)
 HOST = "127.100.100.100"
 
-# How often which reader was sent so many bytes, or is said to have been.
+# How often which reader was sent this many bytes, or is said to have been.
 Readers = Counter[tuple[int, str]]
 
 
@@ -76,7 +76,7 @@ class LogTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        A .tac file can have a log of its own, of so many files of such a size.
+        A .tac file can have a log of its own, of this many files of such a size.
         """
         self.sandbox.writeTac()
         with open(self.sandbox.path / "fastpoetry.tac", "a") as tac:

@@ -155,7 +155,7 @@ class NetworkTestCase(SynchronousTestCase):
 
     def waitForReaders(self, server: Server, count: int) -> None:
         """
-        Wait until the log of a server names so many readers.
+        Wait until the log of a server names this many readers.
         """
         server.waitUntil(lambda: server.readers >= count, f"{count} readers in the log")
 

@@ -202,19 +202,19 @@ class ProtocolTests(SynchronousTestCase):
 
     def test_flood(self) -> None:
         """
-        A reader that floods is read a dose at a time, with pauses between.
+        A reader that floods is read a quota at a time, with pauses between.
         """
         wire = self.serve(BIG, capacity=1000)
-        doses = 0
+        pauses = 0
         wire.socket.said = [b"x" * 65536] * 64
         wire.turn()
         while wire.socket.said:
             self.assertFalse(wire.isReading)
             self.assertEqual(len(wire.socket.said) * 65536 % READ_QUOTA, 0)
-            doses += 1
+            pauses += 1
             self.reactor.advance(READ_PAUSE)
             wire.turn()
-        self.assertEqual(doses, 64 * 65536 // READ_QUOTA - 1)
+        self.assertEqual(pauses, 64 * 65536 // READ_QUOTA - 1)
         wire.take()
         self.reactor.advance(READ_PAUSE)
         wire.halfClose()

@@ -57,7 +57,7 @@ _NAMES = [*["take"] * 14, *["say", "room", "answer"] * 6, *["halfClose"] * 4, "r
 
 def operations(readers: int) -> st.SearchStrategy[list[tuple[Any, ...]]]:
     """
-    @return: what may happen to so many readers and their server.
+    @return: what may happen to this many readers and their server.
     """
     reader = st.sampled_from(_NAMES).flatmap(
         lambda name: st.tuples(
@@ -101,7 +101,7 @@ class ProtocolProperties(SynchronousTestCase):
         Whatever a reader, its kernel, the source of the poem and the operator
         do: the reader has the beginning of the poem, sees a clean end only with
         all of it, is cut short only for a reason, and then by a reset; it is
-        read a dose at a time; its connection ends in time, and leaves nothing.
+        read a quota at a time; its connection ends in time, and leaves nothing.
         """
         Play(self, [plan], timeout, grace).run(operations, pace)
 

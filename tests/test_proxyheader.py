@@ -17,7 +17,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fastpoetry.connection.delivery import CLOSING_CHECK, FIN_TIMEOUT
+from fastpoetry.connection.delivery import CLOSING_INTERVAL, FIN_TIMEOUT
 from fastpoetry.connection.factory import SLOW_TICK
 from fastpoetry.endpoints.tlstransport import TLSFactory
 from fastpoetry.listening.access import REPORT_INTERVAL, Access
@@ -70,7 +70,7 @@ class HeaderTestCase(SynchronousTestCase):
         wire.take()
         wire.halfClose()
         wire.tick()
-        self.reactor.pump([CLOSING_CHECK] * 4)
+        self.reactor.pump([CLOSING_INTERVAL] * 4)
         self.assertGone(wire)
         self.assertEqual(wire.socket.seen, "clean")
         return bytes(wire.socket.taken)

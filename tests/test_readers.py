@@ -50,10 +50,10 @@ REFUSED = {
         ["--max-per-address", "0"],
         "--max-per-address is not a whole number above 0: 0",
     ),
-    "no rate": (["--rate", "20"], "--rate is not a number for so many seconds"),
-    "no time": (["--rate", "20/0"], "seconds, as 20/60: 20/0"),
-    "rate of none": (["--rate", "0/60"], "seconds, as 20/60: 0/60"),
-    "rate of words": (["--rate", "a/b"], "seconds, as 20/60: a/b"),
+    "no rate": (["--rate", "20"], "--rate is not a number of readers and of seconds"),
+    "no time": (["--rate", "20/0"], "seconds, such as 20/60: 20/0"),
+    "rate of none": (["--rate", "0/60"], "seconds, such as 20/60: 0/60"),
+    "rate of words": (["--rate", "a/b"], "seconds, such as 20/60: a/b"),
 }
 
 

@@ -21,7 +21,7 @@ from sandbox.manners import (
     TALKERS_BELOW_TLS,
     Manners,
 )
-from sandbox.network import DOORS, LOOPBACK, TLS, Loopback
+from sandbox.network import LOOPBACK, NETWORKS, TLS, Loopback
 from sandbox.subject import BIG, OURS, Subject, running
 
 BACKWARDS = BIG[::-1]
@@ -115,7 +115,7 @@ class FaultTests(SynchronousTestCase):
         A reader who says something, whenever, gets the whole poem; on a UNIX socket
         with the proof that it is whole.
         """
-        for network in DOORS:
+        for network in NETWORKS:
             crowd = self.crowd(self.start(network=network))
             ways = {**TALKERS, **(TALKERS_BELOW_TLS if network is TLS else {})}
             for manners in ways.values():
@@ -213,7 +213,7 @@ class FaultTests(SynchronousTestCase):
         """
         With more readers than descriptors, each gets the whole poem in its turn.
         """
-        for network in DOORS:
+        for network in NETWORKS:
             crowd = self.crowd(self.start(descriptors=128, network=network))
             crowd.add(300, Manners(readsPerSecond=20_000_000))
             self.assertOutcomes(crowd, whole=300)
@@ -222,7 +222,7 @@ class FaultTests(SynchronousTestCase):
         """
         The same holds for readers beyond C{--max-connections}.
         """
-        for network in DOORS:
+        for network in NETWORKS:
             crowd = self.crowd(self.start("--max-connections 7", network=network))
             crowd.add(100)
             self.assertOutcomes(crowd, whole=100)
@@ -245,7 +245,7 @@ class FaultTests(SynchronousTestCase):
         SIGTERM and SIGINT cost no reader its poem, not even one who was not yet
         let in.
         """
-        for number, network in product((signal.SIGTERM, signal.SIGINT), DOORS):
+        for number, network in product((signal.SIGTERM, signal.SIGINT), NETWORKS):
             subject = self.start("--grace 999", network=network)
             crowd = self.crowd(subject)
             self.connect(crowd, 20, SLOW)
@@ -262,7 +262,7 @@ class FaultTests(SynchronousTestCase):
         Who needs longer than the grace is reset, and on a UNIX socket has no proof:
         nobody takes what it has for the whole poem.
         """
-        for network in DOORS:
+        for network in NETWORKS:
             subject = self.start("--grace 0.5", network=network)
             crowd = self.crowd(subject)
             self.connect(crowd, 20, Manners(readsPerSecond=1))
@@ -293,7 +293,7 @@ class FaultTests(SynchronousTestCase):
 
     def runUntilLoaded(self, crowd: Crowd, subject: Subject, times: int) -> None:
         """
-        Let readers read until a server has loaded its poem so many times.
+        Let readers read until a server has loaded its poem this many times.
         """
         crowd.run(
             DEADLINE,

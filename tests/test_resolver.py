@@ -114,7 +114,7 @@ class Receiver:
     """
     Somebody who asks for addresses.
 
-    @ivar addresses: all that were found; L{None} until it is known that there are no
+    @ivar addresses: all that were found; C{None} until it is known that there are no
         more.
     """
 

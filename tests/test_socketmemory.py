@@ -49,7 +49,7 @@ class SocketMemoryTests(SynchronousTestCase):
 
     def look(self, used: int, after: float = CHECK_INTERVAL) -> list[str]:
         """
-        Look while so many pages are used.
+        Look while this many pages are used.
 
         @return: what the log says then.
         """

@@ -22,9 +22,9 @@ from sandbox import (
     holdPort,
     readAll,
 )
-from tests.limits import ATTEMPTS
 from tests.support import LONG
 from tests.systemd import DEPLOY, PROBE, Machine
+from tests.unitprobe import ATTEMPTS
 
 DOCS = ROOT / "docs" / "running.md"
 UNITS = ("fastpoetry.service", "fastpoetry@.service")

@@ -18,7 +18,7 @@ from fastpoetry.protocol import PoetryFactory
 from tests.support import POEM, Reactor, StaticSource, writeAnd
 from tests.tlspeer import BIG, VERSIONS, Client, Creator, Listener, TLSTestCase, TLSWire
 
-# No record has more than so many bytes besides what it holds (RFC 5246, 6.2.3).
+# No record has more than this many bytes besides what it holds (RFC 5246, 6.2.3).
 EXTRA = 2048
 
 
@@ -26,7 +26,7 @@ class Broken(SSL.Connection):
     """
     A connection of OpenSSL that fails.
 
-    @ivar sends: so many times it does not.
+    @ivar sends: this many times it does not.
     """
 
     sends = 3
@@ -321,7 +321,7 @@ class FloodTests(TLSTestCase):
         self, isAsked: bool, says: bytes = b"", count: int = MAX_WITHOUT_DATA // 20
     ) -> tuple[TLSWire, Listener]:
         """
-        Send changes of keys until the server has enough, or so many.
+        Send changes of keys until the server has enough, or this many.
 
         @param isAsked: whether they want an answer.
 

@@ -108,7 +108,7 @@ class Play:
 
     def take(self, size: int) -> None:
         """
-        The reader takes so many bytes.
+        The reader takes this many bytes.
         """
         self.client.listen(size)
 
@@ -159,7 +159,7 @@ class Play:
 
     def room(self, size: int) -> None:
         """
-        From now on the kernel holds so many bytes for it.
+        From now on the kernel holds this many bytes for it.
         """
         self.wire.socket.capacity = size
 

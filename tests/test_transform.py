@@ -231,7 +231,7 @@ class AnswerTests(TransformTestCase):
     def test_goesOnTalking(self) -> None:
         """
         A client that goes on talking has its whole answer, and costs no more than
-        a dose at a time.
+        a quota at a time.
         """
         wire = self.ask("cummingsify", LONG, capacity=1000)
         wire.socket.said = [bytes(2**16)] * 16

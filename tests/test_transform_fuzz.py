@@ -23,7 +23,7 @@ def judge(said: bytes, limit: int) -> bytes | None:
     """
     Say, in another way than the server does, what a client is to get.
 
-    @return: the answer, or L{None} for none.
+    @return: the answer, or C{None} for none.
     """
     header = re.match(rb"(0|[1-9][0-9]*):", said)
     if header is None or int(header[1]) > limit:

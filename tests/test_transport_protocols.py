@@ -34,7 +34,7 @@ class ErrorTests(TransportTestCase):
 
     def checkOthers(self, count: int = 1) -> None:
         """
-        The error is logged so many times, and others go on.
+        The error is logged this many times, and others go on.
         """
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), count)
         self.assertEqual(len(self.connections), 1)

@@ -78,7 +78,7 @@ class ValuesTests(SynchronousTestCase):
         self.assertEqual(rate("1/0.5"), (1, 0.5))
         for text in ["20", "20/", "/60", "0/60", "20/0", "20/60/60", "1.5/2", "", "/"]:
             error = self.assertRaises(ValueError, rate, text)
-            sentence = f"not a number for so many seconds, as 20/60: {text}"
+            sentence = f"not a number of readers and of seconds, such as 20/60: {text}"
             self.assertEqual(str(error), sentence)
 
     def test_network(self) -> None:

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from fastpoetry.doors import web
 from fastpoetry.doors.site import POLICY
 from fastpoetry.doors.web import MAX_AT_ONCE, MAX_PAGE, Poem, addPoems
-from fastpoetry.printable import shown
+from fastpoetry.shown import shown
 from sandbox import POEM
 from tests.support import StaticSource
 from tests.webclient import WebTestCase

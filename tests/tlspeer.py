@@ -173,7 +173,7 @@ class Client:
 
     def listen(self, size: int | None = None) -> None:
         """
-        Take so many bytes from the wire, or all that there are and come, and decrypt
+        Take this many bytes from the wire, or all that there are and come, and decrypt
         what that is.
         """
         if not self.wire.socket.broken:

@@ -25,7 +25,7 @@ class WallClock:
         """
         Compile the shim.
         """
-        self._ground = sandbox
+        self._sandbox = sandbox
         library = sandbox.path / "wallclock.so"
         command = [findCommand("cc"), "-shared", "-fPIC", "-o", str(library), str(SHIM)]
         subprocess.run([*command, "-ldl"], check=True)
@@ -39,5 +39,5 @@ class WallClock:
         """
         Set it by so much from the true one.
         """
-        new = self._ground.write("offset.new", b"%d" % seconds)
-        shutil.move(new, self._ground.path / "offset")
+        new = self._sandbox.write("offset.new", b"%d" % seconds)
+        shutil.move(new, self._sandbox.path / "offset")

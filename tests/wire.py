@@ -40,7 +40,7 @@ class PretendedSocket:
 
     @ivar heard: how many bytes the server has read.
 
-    @ivar end: how the connection ended on this side: L{None}, C{"half"} (only
+    @ivar end: how the connection ended on this side: C{None}, C{"half"} (only
         writing ended), C{"clean"} or C{"reset"}.
 
     @ivar broken: whether the reader has reset the connection.
@@ -68,7 +68,7 @@ class PretendedSocket:
     def seen(self) -> str | None:
         """
         The end that the reader sees when it has taken what there is: C{"clean"},
-        C{"reset"}, or as yet L{None}.
+        C{"reset"}, or as yet C{None}.
         """
         if self._cut:
             return "reset"
@@ -185,7 +185,7 @@ class PretendedEpoll:
 
     def poll(self, timeout: float, maxevents: int = 1023) -> list[tuple[int, int]]:
         """
-        @return: the events that there are, no more than so many.
+        @return: the events that there are, no more than this many.
         """
         events = []
         for fd, mask in self.masks.items():
@@ -273,7 +273,7 @@ class Wire:
 
     def take(self, size: int | None = None) -> None:
         """
-        The reader's kernel acknowledges so many bytes, or all that are there
+        The reader's kernel acknowledges this many bytes, or all that are there
         and come.
         """
         while True:

@@ -24,7 +24,7 @@ from benchmarks.report import table
 NAMES = (FLOOR, FLOOR_SAME, GO_SAME, OURS, PLAIN_SAME)
 POEMS = 200
 
-# When nothing has been called for so many seconds, the readers are gone.
+# When nothing has been called for this many seconds, the readers are gone.
 CALM = 0.3
 
 # A line of strace -f; a call that was interrupted by another thread has two lines.

@@ -149,7 +149,7 @@ def _sharing(ring: Ring, count: int, places: list[int]) -> list[Running]:
     """
     @param places: the cores that they have.
 
-    @return: so many daemons on one port.
+    @return: this many daemons on one port.
     """
     contender, port = BY_NAME[OURS], freePort()
     sharing = replace(contender, command=contender.command + " --reuse-port")

@@ -26,7 +26,7 @@ SIZES = (512, SMALL, 17_000, 65_536, 262_144, 1_000_000, 5_000_000)
 NAMES = (FLOOR_SAME, FLOOR_LOW, GO_SAME, GO_LOW, NGINX, PLAIN_SAME, OURS)
 AGAINST = (FLOOR_SAME, GO_SAME, GO_LOW)
 
-# A load is so many bytes, but neither fewer nor more poems than these.
+# A load is this many bytes, but neither fewer nor more poems than these.
 BYTES = 80_000_000
 FEWEST, MOST = 64, 5000
 

@@ -2,7 +2,7 @@
 How long others wait while a service transforms long poems.
 
 A client asks for one short poem after another, each over a connection of its own, while
-so many others do the same with poems of 1 MiB; all on loopback.
+this many others do the same with poems of 1 MiB; all on loopback.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Clients:
     @contextmanager
     def asking(self, count: int) -> Iterator[None]:
         """
-        Have so many of them ask, each in a thread.
+        Have this many of them ask, each in a thread.
         """
         threads = [threading.Thread(target=self.ask) for _ in range(count)]
         for thread in threads:
@@ -101,7 +101,7 @@ def transforms(rounds: int) -> str:
 
 def _row(port: int, kind: str, count: int, seconds: float) -> list[str]:
     """
-    @return: how long the answers take beside so many clients with long poems.
+    @return: how long the answers take beside this many clients with long poems.
     """
     short, long = Clients(port, SHORT), Clients(port, longRequest(kind))
     with long.asking(count), short.asking(1):

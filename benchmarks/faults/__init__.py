@@ -36,7 +36,7 @@ class Scale:
 
     def count(self, number: int) -> int:
         """
-        @return: so many, or a tenth.
+        @return: this many, or a tenth.
         """
         return max(1, number // 10) if self.isQuick else number
 
@@ -48,7 +48,7 @@ class Scale:
         return [LOOPBACK] if self.link is None else [LOOPBACK, self.link]
 
     @property
-    def doors(self) -> list[Loopback]:
+    def allNetworks(self) -> list[Loopback]:
         """
         All TCP networks, UNIX sockets, and TLS.
         """
@@ -57,7 +57,7 @@ class Scale:
 
 def tries(count: int, networks: list[Loopback]) -> str:
     """
-    @return: the words for so many tries on each of these networks.
+    @return: the words for this many tries on each of these networks.
     """
     return "; ".join(f"{count:,} {network.where}" for network in networks)
 

@@ -17,7 +17,7 @@ from benchmarks.faults.row import Row, say
 from benchmarks.kernel import counters
 from sandbox import POEM
 from sandbox.manners import Manners
-from sandbox.network import DOORS, TLS, UNIX, Loopback
+from sandbox.network import NETWORKS, TLS, UNIX, Loopback
 from sandbox.subject import Subject, running
 
 OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
@@ -26,9 +26,9 @@ OVERFLOWS, RETRANSMITTED = "TcpExtListenOverflows", "TcpRetransSegs"
 BUSY = """
 import sys
 from sandbox.crowd import Crowd
-from sandbox.network import DOORS
+from sandbox.network import NETWORKS
 name, host, port = sys.argv[1:]
-(kind,) = (network.reader for network in DOORS if network.name == name)
+(kind,) = (network.reader for network in NETWORKS if network.name == name)
 crowd = Crowd((host, int(port)) if host else port, [], kind)
 while True:
     crowd.readers.clear()
@@ -42,7 +42,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     Three bursts each, of a poem of the length of Ecstasy; fewer over TLS, where each
     costs a handshake.
     """
-    for busy, network in itertools.product((False, True), DOORS):
+    for busy, network in itertools.product((False, True), NETWORKS):
         count = scale.count(1000 if network is TLS else 5000)
         fault = f"a burst at {'a busy' if busy else 'an idle'} server"
         tried = f"3 times {tries(count, [network])}, at once"

@@ -10,7 +10,7 @@ from functools import partial
 from benchmarks.faults import Scale, compare, together, tries
 from benchmarks.faults.row import Row
 from sandbox.manners import LEAVERS, LEAVERS_IN_HANDSHAKE, Manners
-from sandbox.network import DOORS, TLS, UNIX, Loopback
+from sandbox.network import NETWORKS, TLS, UNIX, Loopback
 from sandbox.subject import BIG, running
 
 AT_ONCE = 20  # so that it is no burst
@@ -24,7 +24,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     for way, manners in {**LEAVERS, **LEAVERS_IN_HANDSHAKE}.items():
         networks: list[Loopback] = [TLS]
         if way in LEAVERS:
-            networks = [n for n in DOORS if n is not UNIX or not manners.resets]
+            networks = [n for n in NETWORKS if n is not UNIX or not manners.resets]
         measure = partial(together, partial(_leave, rounds, manners), networks)
         tried = tries(rounds * AT_ONCE, networks)
         yield Row(f"a reader {way}", tried, *compare(measure))

@@ -13,7 +13,7 @@ from benchmarks.faults import Scale, compare, never, together, tries
 from benchmarks.faults.row import Row, say
 from sandbox import POEM
 from sandbox.manners import Manners
-from sandbox.network import DOORS, LOOPBACK, Loopback
+from sandbox.network import LOOPBACK, NETWORKS, Loopback
 from sandbox.subject import BIG, OURS, PLAIN, running
 
 NONE = "no such option"
@@ -24,15 +24,15 @@ def rows(scale: Scale) -> Iterator[Row]:
     Descriptors, C{--max-connections}, and the queue behind it.
     """
     count = scale.count(500)
-    tried = f"{tries(count, DOORS)}; at once, 5 MB each, read at 8 MB/s"
-    measure = partial(together, partial(_serve, count, "", 128), DOORS)
+    tried = f"{tries(count, NETWORKS)}; at once, 5 MB each, read at 8 MB/s"
+    measure = partial(together, partial(_serve, count, "", 128), NETWORKS)
     yield Row("`ulimit -n 128`", tried, *compare(measure))
     limited = partial(_serve, count, "--max-connections 50", None)
-    ours, kept = together(limited, DOORS, OURS)
+    ours, kept = together(limited, NETWORKS, OURS)
     yield Row("`--max-connections 50`", tried, {PLAIN: NONE, OURS: ours}, kept)
     fault = "`ulimit -n 128`, all places taken by stalled readers"
-    measure = partial(together, _idle, DOORS)
-    tried = f"{tries(300, DOORS)}; for 5 s"
+    measure = partial(together, _idle, NETWORKS)
+    tried = f"{tries(300, NETWORKS)}; for 5 s"
     yield Row(fault, tried, *compare(measure), isTimed=True)
     yield _queue(6000)
 

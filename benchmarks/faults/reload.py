@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.faults import Scale, compare, never, together, tries
 from benchmarks.faults.row import Row, say
 from sandbox.manners import Manners
-from sandbox.network import DOORS, Loopback
+from sandbox.network import NETWORKS, Loopback
 from sandbox.subject import BIG, OURS, PLAIN, Subject, running
 
 OLD = BIG[:300_000]
@@ -26,13 +26,13 @@ def rows(scale: Scale) -> Iterator[Row]:
     Two poems of 300 KB that have no part in common.
     """
     times = scale.count(1000)
-    tried = f"{tries(times, DOORS)}; while 64 readers fetch without pause"
+    tried = f"{tries(times, NETWORKS)}; while 64 readers fetch without pause"
     fault = "two poems in turn, by `mv`"
-    measure = partial(together, partial(_alternate, times), DOORS)
+    measure = partial(together, partial(_alternate, times), NETWORKS)
     yield Row(fault, tried, *compare(measure))
-    ours, kept = together(_halfWay, DOORS, OURS)
+    ours, kept = together(_halfWay, NETWORKS, OURS)
     cells = {PLAIN: DEAD, OURS: ours}
-    tried = tries(50, DOORS)
+    tried = tries(50, NETWORKS)
     yield Row("readers half way through 5 MB", tried, cells, kept)
     for fault, spoil, served in [
         ("the poem is replaced by `mv`", _replace, NEW),

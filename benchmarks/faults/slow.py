@@ -45,9 +45,9 @@ def rows(scale: Scale) -> Iterator[Row]:
             buffers: Sequence[int | None] = (None,) if network is UNIX else BUFFERS
             return _Group(stack.enter_context(subject.readers()), buffers)
 
-        plain = [begin(PLAIN, "", network) for network in scale.doors]
+        plain = [begin(PLAIN, "", network) for network in scale.allNetworks]
         ours = [
-            [begin(OURS, f"--timeout {t}", network) for network in scale.doors]
+            [begin(OURS, f"--timeout {t}", network) for network in scale.allNetworks]
             for t in TIMEOUTS
         ]
         everybody = [*plain, *itertools.chain(*ours)]
@@ -57,7 +57,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         _runTogether(everybody, 200)
 
         for timeout, groups in zip(TIMEOUTS, ours):
-            for network, reference, group in zip(scale.doors, plain, groups):
+            for network, reference, group in zip(scale.allNetworks, plain, groups):
                 which = "" if network is UNIX else "; by receive buffer"
                 cells = {PLAIN: reference.describe(), OURS: group.describe()}
                 yield Row(

@@ -18,7 +18,7 @@ from sandbox.subject import BIG, OURS, Subject, running
 
 POEMS = BIG[:2_000_000], BIG[:1:-2][:2_000_000]
 
-# So many of each come every second.
+# This many of each come every second.
 EVERY_SECOND = [
     (5, Manners()),
     (2, Manners(readsPerSecond=1_000_000)),

@@ -14,7 +14,7 @@ from benchmarks.faults.row import Row, say
 from benchmarks.kernel import memoryPressure, socketMemory
 from sandbox.link import Link
 from sandbox.manners import Manners
-from sandbox.network import DOORS, TLS, UNIX, Loopback, TLSConnections
+from sandbox.network import NETWORKS, TLS, UNIX, Loopback, TLSConnections
 from sandbox.reader import Reader
 from sandbox.subject import BIG, KINDS, OURS, PLAIN, Subject, running
 
@@ -26,30 +26,30 @@ def rows(scale: Scale) -> Iterator[Row]:
     """
     Poems of 5 and 10 MB.
     """
-    for network in DOORS:
+    for network in NETWORKS:
         for count in (1000, 10_000) if scale.isFull else (scale.count(1000),):
             # Over TLS, the plain composition has a copy of 10 MB for each.
             plain = min(50, count // 20) if network is TLS else count
             yield from _many({PLAIN: plain, OURS: count}, network)
     count = scale.count(50)
     fault = "stalled readers under `--timeout 5`"
-    measure = partial(together, partial(_timeout, count, None), DOORS)
-    yield Row(fault, tries(count, DOORS), *compare(measure))
+    measure = partial(together, partial(_timeout, count, None), NETWORKS)
+    yield Row(fault, tries(count, NETWORKS), *compare(measure))
     for greetings, when in enumerate(("before", "in")):
         fault = f"readers who fall silent {when} their handshake, `--timeout 5`"
         measure = partial(_timeout, count, greetings, TLS)
         yield Row(fault, tries(count, [TLS]), *compare(measure))
     fault = "a reader takes all and never closes"
-    measure = partial(together, partial(_neverCloses, count), DOORS)
-    yield Row(fault, f"{tries(count, DOORS)}; 5 MB", *compare(measure), isTimed=True)
+    measure = partial(together, partial(_neverCloses, count), NETWORKS)
+    yield Row(fault, f"{tries(count, NETWORKS)}; 5 MB", *compare(measure), isTimed=True)
     if scale.link is not None:
         links = [scale.link, TLSConnections(scale.link)]
         fault = "the link dies in the middle, `--timeout 5`"
         measure = partial(together, partial(_deadLink, scale.link), links)
         yield Row(fault, f"{tries(10, links)}; 5 MB", *compare(measure))
     fault = "a reader sends as fast as it can, and reads 100 KB/s"
-    measure = partial(together, _flood, DOORS)
-    yield Row(fault, f"{tries(1, DOORS)}; for 5 s", *compare(measure), isTimed=True)
+    measure = partial(together, _flood, NETWORKS)
+    yield Row(fault, f"{tries(1, NETWORKS)}; for 5 s", *compare(measure), isTimed=True)
 
 
 def _many(counts: dict[str, int], network: Loopback) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from benchmarks.faults import HUGE, Scale, compare, together, tries
 from benchmarks.faults.row import Row, say
 from sandbox.crowd import Crowd
 from sandbox.manners import Manners
-from sandbox.network import DOORS, Loopback
+from sandbox.network import NETWORKS, Loopback
 from sandbox.subject import OURS, PLAIN, Subject, running
 
 
@@ -24,14 +24,14 @@ def rows(scale: Scale) -> Iterator[Row]:
     count = scale.count(200)
     what = f"in flight at 3 MB/s, {count // 4} more in the queue"
     for number in (signal.SIGTERM, signal.SIGINT):
-        measure = partial(together, partial(_drain, number, count), DOORS)
-        tried = f"{tries(count, DOORS)}; {what}"
+        measure = partial(together, partial(_drain, number, count), NETWORKS)
+        tried = f"{tries(count, NETWORKS)}; {what}"
         yield Row(number.name, tried, *compare(measure), isTimed=True)
-    tried = f"{tries(count, DOORS)}; at 50 KB/s"
+    tried = f"{tries(count, NETWORKS)}; at 50 KB/s"
     fault = "SIGTERM, `--grace 3`, and readers who need longer"
-    measure = partial(together, partial(_grace, count), DOORS)
+    measure = partial(together, partial(_grace, count), NETWORKS)
     yield Row(fault, tried, *compare(measure))
-    ours, kept = together(partial(_secondSignal, count), DOORS, OURS)
+    ours, kept = together(partial(_secondSignal, count), NETWORKS, OURS)
     cells = {PLAIN: "ended by the first", OURS: ours}
     yield Row("a second SIGTERM", tried, cells, kept)
 

@@ -20,9 +20,9 @@ def rows(scale: Scale) -> Iterator[Row]:
     """
     for way, manners in {**TALKERS, **TALKERS_BELOW_TLS}.items():
         count = scale.count(20 if manners.saysFirst else 50)
-        doors: list[Loopback] = [TLS] if manners.bareEnd else scale.doors
-        measure = partial(together, partial(_talk, count, manners), doors)
-        tried = tries(count, doors)
+        networks: list[Loopback] = [TLS] if manners.bareEnd else scale.allNetworks
+        measure = partial(together, partial(_talk, count, manners), networks)
+        tried = tries(count, networks)
         yield Row(f"a reader {way}", tried, *compare(measure))
 
 

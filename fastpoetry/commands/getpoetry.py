@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from fastpoetry.client import PoetryCancelledError, PoetryFetchError, getPoetry
 from fastpoetry.commands.arguments import Options, parse
-from fastpoetry.commands.descriptors import affordableJobs
+from fastpoetry.commands.jobs import affordableJobs
 from fastpoetry.commands.output import writeAll, writePoem
 from fastpoetry.commands.terminal import Terminal
 
@@ -96,11 +96,8 @@ class GetPoetry:
             await self._write(poem)
 
     async def _get(self, endpoint: IStreamClientEndpoint) -> bytes:
-        """
-        Fetch one poem, and have it transformed and printed, if the options say so.
-
-        @return: what is to be printed when all poems are there.
-        """
+        # Fetch one poem, and have it transformed and printed, if the options say so.
+        # It returns what is to be printed when all poems are there.
         async with self._jobs:
             try:
                 poem = await self._fetch(endpoint)
@@ -125,7 +122,7 @@ class GetPoetry:
         return b""
 
     async def _fetch(self, endpoint: IStreamClientEndpoint) -> bytes:
-        # Fetch one poem, and transform it if that was asked for.
+        # Fetch one poem, and say so if it is empty.
         options = self._options
         poem = await getPoetry(
             endpoint,

@@ -8,7 +8,7 @@ import locale
 import select
 from typing import BinaryIO
 
-from fastpoetry.printable import shown
+from fastpoetry.shown import shown
 
 
 def writeAll(stream: BinaryIO, data: bytes) -> None:

@@ -64,9 +64,8 @@ class Options(ListenerOptions, WebOptions):
             "max-age",
             None,
             None,
-            "Fetch the poem again when somebody asks and it came longer ago than so "
-            "many seconds. "
-            "[default: never]",
+            "Fetch the poem again when somebody asks and it is older than this many "
+            "seconds. [default: never]",
             asUsageError("max-age", seconds),
         ],
         [

@@ -48,9 +48,13 @@ class Terminal:
         self, stream: TextIO, total: int, isQuiet: bool, clock: IReactorTime
     ) -> None:
         """
+        @param stream: standard error.
+
         @param total: how many poems were asked for.
 
         @param isQuiet: whether to show no progress.
+
+        @param clock: tells how much time has gone by.
         """
         self.done = self.failed = self.received = 0
         self._stream = stream

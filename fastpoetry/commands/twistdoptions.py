@@ -58,9 +58,7 @@ def checkServerOptions(options: ServerOptions) -> None:
 
 @contextmanager
 def _naming(option: str, value: object) -> Iterator[None]:
-    """
-    When something fails, name the option and its value.
-    """
+    # When something fails, name the option and its value.
     try:
         yield
     except (OSError, OverflowError) as error:
@@ -69,9 +67,7 @@ def _naming(option: str, value: object) -> Iterator[None]:
 
 
 def _checkLog(path: str) -> None:
-    """
-    Check that a log file can be opened as Twisted does, without making one.
-    """
+    # Check that a log file can be opened as Twisted does, without making one.
     try:
         with open(path, "rb+", 0) as file:
             file.seek(0, os.SEEK_END)
@@ -80,20 +76,16 @@ def _checkLog(path: str) -> None:
 
 
 def _checkWritable(path: str, content: bytes = b"") -> None:
-    """
-    Check that a file can be made in the directory of C{path}, and written, without
-    making that one.
-    """
+    # Check that a file can be made in the directory of path, and written, without
+    # making that one.
     with TemporaryFile(dir=os.path.dirname(path) or ".", buffering=0) as file:
         file.write(content)
 
 
 def _checkPIDFile(path: str) -> None:
-    """
-    Check that the file can be read, and does not have the number of this process, left
-    by a server that has died.  C{twistd} takes the number of any living process for a
-    running server.
-    """
+    # Check that the file can be read, and does not have the number of this process,
+    # left by a server that has died.  twistd takes the number of any living process for
+    # a running server.
     with suppress(FileNotFoundError), openRegular(path) as file:
         # What is not a number, twistd refuses in a sentence.
         content = file.read(100).strip()
@@ -110,9 +102,7 @@ def _checkPIDFile(path: str) -> None:
 
 
 def _checkGroup(gid: int | None) -> None:
-    """
-    Check that this process may change its group.
-    """
+    # Check that this process may change its group.
     if gid is not None:
         *_, saved = os.getresgid()
         os.setresgid(-1, -1, gid)
@@ -120,10 +110,8 @@ def _checkGroup(gid: int | None) -> None:
 
 
 def _checkUser(uid: int | None, gid: int | None, isJailed: bool) -> None:
-    """
-    Check that this process may become another user, and that the user is known to the
-    system where C{twistd} has to look up the user's groups.
-    """
+    # Check that this process may become another user, and that the user is known to the
+    # system where twistd has to look up the user's groups.
     if uid is None:
         return
     isOther = uid != os.getuid()

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from twisted.python import usage
 
-from fastpoetry.description import isWhole
+from fastpoetry.description import isWholeNumber
 
 _Value = TypeVar("_Value")
 
@@ -27,7 +27,7 @@ def positiveInteger(text: str) -> int:
 
     @raise ValueError: when the text is something else.
     """
-    if not isWhole(text, 1):
+    if not isWholeNumber(text, 1):
         raise ValueError(f"not a whole number above 0: {text}")
     return int(text)
 
@@ -79,7 +79,7 @@ def rate(text: str) -> tuple[int, float]:
         return positiveInteger(number), positiveSeconds(per)
     except ValueError:
         raise ValueError(
-            f"not a number for so many seconds, as 20/60: {text}"
+            f"not a number of readers and of seconds, such as 20/60: {text}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fastpoetry.connection.transport import Transport
-from fastpoetry.text import hostAndPort
+from fastpoetry.text import hostPort
 
 _IN, _OUT = select.POLLIN, select.POLLOUT  # EPOLLIN and EPOLLOUT, too
 
@@ -35,6 +35,8 @@ class Connections:
     its turn is settled at the end of the turn, so that a connection which sends
     everything at once waits for nothing.  The others wait in an C{epoll} of their own,
     which the reactor knows as one descriptor.
+
+    @ivar callLater: the reactor's, for the transports.
 
     @ivar watchers: called whenever a connection is lost, in this order (the keys of a
         C{dict}).
@@ -63,12 +65,10 @@ class Connections:
 
     def has(self, peer: IAddress | None, host: IAddress | None) -> bool:
         """
-        @return: whether a connection of TCP is open between these two ends.
+        @return: whether a connection of TCP is open between a peer and a host of ours.
         """
-        ends = hostAndPort(peer), hostAndPort(host)
-        known = (
-            (hostAndPort(one.getPeer()), hostAndPort(one.getHost())) for one in self
-        )
+        ends = hostPort(peer), hostPort(host)
+        known = ((hostPort(one.getPeer()), hostPort(one.getHost())) for one in self)
         return None not in ends and ends in known
 
     def begin(self, transport: Transport) -> None:
@@ -114,8 +114,8 @@ class Connections:
         if transport.registered:
             self.register(transport)
         del self._open[transport.fd]
-        if transport.leave is not None:
-            transport.leave()
+        if transport.handleLost is not None:
+            transport.handleLost()
 
     def tellWatchers(self) -> None:
         """Call the watchers: a connection is lost, and its protocol knows."""
@@ -193,7 +193,8 @@ class Connections:
             self.register(transport)
 
     def _logError(self, error: BaseException) -> BaseException:
-        # Also a CancelledError: it must cost no other connection its turn.
+        # Also asyncio's CancelledError, which is no Exception: an error must cost no
+        # other connection its turn.
         self._log.failure("an error costs a connection")
         return error
 

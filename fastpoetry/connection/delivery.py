@@ -31,7 +31,7 @@ FIN_TIMEOUT = 2.0
 
 # Seconds to the first check for the last acknowledgements, of which the kernel tells
 # nobody.  Each next one is twice as far away.
-CLOSING_CHECK = 0.05
+CLOSING_INTERVAL = 0.05
 
 
 @implementer(IHalfCloseableProtocol)
@@ -49,7 +49,8 @@ class DeliveryProtocol(Protocol):
 
     @ivar checkAt: when the next check is due, in seconds of the factory's clock.
 
-    @ivar isQuiet: whether it is neither counted nor logged: a health check of a proxy.
+    @ivar isQuiet: whether it is neither counted nor logged at its end: a health check
+        of a proxy, or one that is counted already.
 
     @ivar outcome: why the reader will not get all of it, if that is known already.
 
@@ -73,7 +74,7 @@ class DeliveryProtocol(Protocol):
     _quota = ReadQuota()  # shared by readers that send nothing
     _progress: tuple[int, int] | None = None
     _progressAt = 0.0
-    _closingCheck = CLOSING_CHECK
+    _closingInterval = CLOSING_INTERVAL
 
     def waitFor(self, data: Deferred[bytes]) -> None:
         """
@@ -142,13 +143,14 @@ class DeliveryProtocol(Protocol):
         """
         self._peerEnded = True
         if self.state in (State.SENT, State.ACKNOWLEDGED):
-            self._closingCheck = CLOSING_CHECK
+            self._closingInterval = CLOSING_INTERVAL
             self.check(self.factory.reactor.seconds())
 
     def check(self, now: float) -> None:
         """
         Ask the kernel what the reader has taken.  Close the connection of one that has
-        everything, and abort that of one that has taken nothing for too long.
+        everything, and abort that of one that has taken nothing for too long.  Read
+        again, when a pause is over.
 
         @param now: the time, in seconds of the factory's clock.
         """
@@ -159,6 +161,7 @@ class DeliveryProtocol(Protocol):
         if isEnded and known.isClosed:
             self._handleClosed(known.isComplete)
             return
+        # Paused until its first check, by writeConnectionLost, or by its quota.
         isPaused = state is State.SENT and self._progress is None
         if self._quota.renewAt <= now:
             self._quota, isPaused = ReadQuota(), True
@@ -167,7 +170,8 @@ class DeliveryProtocol(Protocol):
         if state is State.WAITING:
             self.checkAt = self._quota.renewAt
             return
-        # On a UNIX socket the second may come back to the same number.
+        # Both: on a UNIX socket the second falls when more is sent, and rises when some
+        # is read, so that by itself it may look unchanged.
         progress = transport.offset, known.acknowledged
         if progress != self._progress:
             self._progress, self._progressAt = progress, now
@@ -175,7 +179,7 @@ class DeliveryProtocol(Protocol):
             self._checkEnd(now)
         else:
             self._checkStall(now)
-        if self.checkAt < inf:  # or it is lost
+        if self.checkAt < inf:  # else it is lost
             self.checkAt = min(self.checkAt, self._quota.renewAt)
 
     def _handleClosed(self, hasAll: bool) -> None:
@@ -201,8 +205,8 @@ class DeliveryProtocol(Protocol):
             self.transport.abortConnection()
         self.checkAt = min(now + timeout / CHECKS_PER_TIMEOUT, giveUpAt)
         if self.state is State.SENT:
-            self.checkAt = min(self.checkAt, now + self._closingCheck)
-            self._closingCheck *= 2
+            self.checkAt = min(self.checkAt, now + self._closingInterval)
+            self._closingInterval *= 2
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

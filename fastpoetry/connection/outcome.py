@@ -58,16 +58,16 @@ class Counts:
         self.whole += 1
         self.taken += size
 
-    def add(self, outcome: Outcome, size: int) -> None:
+    def add(self, outcome: Outcome, taken: int) -> None:
         """
         Count a reader that did not.
 
         @param outcome: why.
 
-        @param size: how many bytes it got.
+        @param taken: how many bytes it got.
         """
         self.cut[outcome] += 1
-        self.taken += size
+        self.taken += taken
 
     def __str__(self) -> str:
         cut = [

@@ -1,11 +1,12 @@
 """
 The states of a delivery::
 
-    WAITING --deliver()--> SENDING --end sent--> SENT --all acknowledged-->
-        ACKNOWLEDGED --the reader's end, or FIN_TIMEOUT--> CLOSED
+    WAITING --deliver()--> SENDING --the kernel has all of it, and the end--> SENT
+        --all acknowledged--> ACKNOWLEDGED
+        --the reader's end, or finTimeout seconds--> CLOSED
 
-Anything else that happens to a delivery which is under way resets the connection, and
-leads to CLOSED.
+A connection that is lost earlier is reset, and its delivery is CLOSED.  On a transport
+that cannot half-close, SENDING leads to CLOSED.
 """
 
 from __future__ import annotations

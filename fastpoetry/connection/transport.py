@@ -53,7 +53,7 @@ class Transport(tcp.Server):
 
     @ivar hasTurn: whether this is its turn.
 
-    @ivar leave: what to call when the connection is lost, if anything.
+    @ivar handleLost: what to call when the connection is lost, if anything.
 
     @ivar acknowledged: once it is lost without having come to its end: how many bytes
         the other side's kernel has acknowledged; on a UNIX socket, C{None}.
@@ -73,7 +73,7 @@ class Transport(tcp.Server):
     wanted = _IN
     registered = 0
     overhead = 0
-    leave: Callable[[], None] | None = None
+    handleLost: Callable[[], None] | None = None
     acknowledged: int | None = None
     _tempDataLen = 0
     logstr = "Transport"

@@ -43,6 +43,8 @@ REPORT_INTERVAL = 60.0
 
 def headOf(poem: bytes, room: int) -> bytes:
     """
+    @param poem: the whole poem.
+
     @param room: how many bytes there is room for.
 
     @return: the poem, or as many of its first lines as there is room for, perhaps none.
@@ -106,9 +108,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
         answer.addBoth(lambda _: self._waiting.discard(answer))
 
     async def _answer(self, address: tuple[Any, ...], room: int) -> str:
-        """
-        Send an answer that has room for that many bytes, and give the outcome.
-        """
+        # Send an answer that has room for that many bytes, and give the outcome.
         asked: Deferred[Any] = maybeDeferred(self.source.getPoem)
         try:
             poem = await asked.addTimeout(POEM_TIMEOUT, self.reactor)
@@ -132,9 +132,9 @@ class PoetryDatagramProtocol(DatagramProtocol):
     def _count(self, outcome: str) -> None:
         self.counts[outcome] += 1
         if self._report is None:
-            self._report = self.reactor.callLater(REPORT_INTERVAL, self._logCounts)
+            self._report = self.reactor.callLater(REPORT_INTERVAL, self._handleReport)
 
-    def _logCounts(self) -> None:
+    def _handleReport(self) -> None:
         self._report = None
         new = self.counts - self._reported
         self._reported = self.counts.copy()
@@ -156,7 +156,7 @@ class PoetryDatagramProtocol(DatagramProtocol):
             answer.cancel()
         if self._report is not None:
             self._report.cancel()
-            self._logCounts()
+            self._handleReport()
 
 
 class _Port(Port):

@@ -24,7 +24,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from fastpoetry.doors.site import PIECE, POLICY, TEXT, send
 from fastpoetry.interfaces import IPoetrySource
-from fastpoetry.printable import shown
+from fastpoetry.shown import shown
 from fastpoetry.text import peerName, printable
 
 # Bytes.  A longer poem has no page.
@@ -98,9 +98,7 @@ class Poem:
         return await self._lock.run(deferToThread, self._edit, data)
 
     def _edit(self, data: bytes) -> Edition:
-        """
-        Make an edition, unless it has been made meanwhile.
-        """
+        # Make an edition, unless it has been made meanwhile.
         if self._edition is not None and self._edition.data is data:
             return self._edition
         kind = TEXT
@@ -161,7 +159,7 @@ class PoemPage(Resource):
         try:
             edition = await self.poem.load()
         except Exception as error:
-            if request.channel is not None:  # or the client has left
+            if request.channel is not None:  # else the client has left
                 reason = printable(str(error))
                 self._log.error(
                     "no poem for {peer}: {reason}", peer=peer, reason=reason

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from fastpoetry.description import isWhole
+from fastpoetry.description import isWholeNumber
 from fastpoetry.endpoints.unixsocket import UNIXPort, UNIXTransport
 from fastpoetry.error import ListenError
 
@@ -49,7 +49,9 @@ def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
         for those without a name.
     """
     text = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not isWhole(text, 0, MAX_PASSED):
+    if environment.get("LISTEN_PID") != str(pid) or not isWholeNumber(
+        text, 0, MAX_PASSED
+    ):
         return []
     count = int(text)
     given = environment.get("LISTEN_FDNAMES", "")
@@ -111,7 +113,7 @@ class PassedEndpoint:
             position = PASSED.index(name) if name in PASSED else -1
         else:
             assert index is not None
-            position = int(index) if isWhole(index, 0) else -1
+            position = int(index) if isWholeNumber(index, 0) else -1
         if not 0 <= position < len(PASSED):
             raise ListenError("No such socket was passed")
         self._reactor = reactor

@@ -41,6 +41,10 @@ class TLSEndpoint:
         """
         @param reactor: what it listens with.
 
+        @param port: its number.
+
+        @param interface: the address to listen on; by default all of IPv4.
+
         @param privateKey: the file of the key; the other files are as in
             L{Certificate}.
 

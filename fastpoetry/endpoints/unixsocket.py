@@ -1,5 +1,8 @@
 """
 UNIX sockets: ports, whether their socket was made here or passed, and connections.
+
+They lean on C{_sendmsgQueue} of Twisted (held by C{tests/test_transport_twisted.py}),
+C{_shouldShutdown} and C{_logConnectionLostMsg} (held by C{tests/test_unixsocket.py}).
 """
 
 from __future__ import annotations
@@ -103,7 +106,11 @@ class UNIXPort(unix.Port):
         isOurs: bool = False,
     ) -> None:
         """
+        @param reactor: what it listens with.
+
         @param listener: the socket; the port closes it.
+
+        @param factory: serves the readers.
 
         @param isOurs: whether to remove its file when the port is closed.
         """
@@ -152,8 +159,12 @@ def listenUNIX(
     """
     Listen on a UNIX socket.  One that a killed process has left behind is replaced.
 
+    @param reactor: what the port listens with.
+
     @param path: its file; or an abstract name, which begins with a NUL byte and has no
         file.
+
+    @param factory: serves the readers.
 
     @param mode: the permissions of the file.
 

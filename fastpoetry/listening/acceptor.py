@@ -1,5 +1,8 @@
 """
 How a listening port lets readers in.
+
+It leans on C{_accept} of Python's sockets and C{_buildAddr} of Twisted's ports; neither
+is documented, and C{tests/test_acceptor.py} has tests of both.
 """
 
 from __future__ import annotations
@@ -79,8 +82,8 @@ class Acceptor:
         acceptors: set[Acceptor] = ACCEPTORS,
     ) -> None:
         """
-        @param port: a L{Port<twisted.internet.tcp.Port>} that listens, on TCP or on a
-            UNIX socket.
+        @param port: a L{Port<twisted.internet.tcp.Port>} that listens with the reactor,
+            on TCP or on a UNIX socket.
 
         @param maxConnections: how many connections there may be at once; by default,
             and at the most, as many as its share of the descriptors.

@@ -22,7 +22,13 @@ from zope.interface import implementer
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.interfaces import Figure, IHasFigures
 from fastpoetry.listening import nets
-from fastpoetry.listening.nets import Address, Network, TokenBuckets, networkOf
+from fastpoetry.listening.nets import (
+    Address,
+    Network,
+    TokenBuckets,
+    networkOf,
+    unmapped,
+)
 
 # Seconds between two reports of refused readers in the log, and lines of each at most.
 REPORT_INTERVAL = 60.0
@@ -37,8 +43,7 @@ def addressOf(peer: IAddress) -> Address | None:
     host = getattr(peer, "host", None)
     if host is None:
         return None
-    found = ipaddress.ip_address(host)
-    return getattr(found, "ipv4_mapped", None) or found
+    return unmapped(ipaddress.ip_address(host))
 
 
 @implementer(IHasFigures)
@@ -106,7 +111,7 @@ class Access:
             return False
         if self._maxPerAddress is not None:
             self._connections[network] += 1
-            transport.leave = partial(self._leave, network)
+            transport.handleLost = partial(self._handleLost, network)
         return True
 
     def refuse(self, address: Address) -> None:
@@ -153,7 +158,7 @@ class Access:
             network, self._reactor.seconds()
         )
 
-    def _leave(self, network: str) -> None:
+    def _handleLost(self, network: str) -> None:
         self._connections[network] -= 1
         if not self._connections[network]:
             del self._connections[network]

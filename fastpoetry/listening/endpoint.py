@@ -52,9 +52,9 @@ def parseEndpoint(
 
     @raise ListenError: when this is not the description of a server endpoint.
     """
-    opener = _Opener(reactor, reusePort)
+    listener = _ListeningReactor(reactor, reusePort)
     try:
-        return _parse(opener, description)  # type: ignore[no-any-return]
+        return _parse(listener, description)  # type: ignore[no-any-return]
     except FastPoetryError as error:
         raise ListenError(f"{error}: {description}") from error
     except ValueError as error:
@@ -100,7 +100,7 @@ def closePort(port: Port) -> None:
         Port.connectionLost(port, reason)
 
 
-def _parse(opener: _Opener, description: str) -> Any:
+def _parse(reactor: _ListeningReactor, description: str) -> Any:
     # Make the endpoint of a description: ours for what Twisted's own do not do.
     if not isinstance(description, str):
         raise ValueError("it is no text")
@@ -109,11 +109,11 @@ def _parse(opener: _Opener, description: str) -> Any:
         raise ValueError(refused)
     kind, options = serverOptions(description)
     if options is None:
-        return _parsePlugin(opener, kind, description)
+        return _parsePlugin(reactor, kind, description)
     if options.get("interface") == "":  # Twisted would listen on all addresses
         raise ValueError("its interface is no address: ''")
     if kind == "systemd":
-        return PassedEndpoint(opener, **options)
+        return PassedEndpoint(reactor, **options)
     if kind == "ssl":
         try:
             # OpenSSL need not be installed.
@@ -121,25 +121,25 @@ def _parse(opener: _Opener, description: str) -> Any:
         except ImportError as error:
             raise ValueError(f"TLS is not installed: {error}") from error
 
-        return TLSEndpoint(opener, **options)
+        return TLSEndpoint(reactor, **options)
     if kind == "tcp6":
         # Twisted would look for a plugin, and try to write the cache of plugins beside
         # its own files, which an ordinary user may not.
         kind, options = "tcp", {"interface": "::", **options}
-    return endpoints.serverFromString(opener, describe(kind, options))
+    return endpoints.serverFromString(reactor, describe(kind, options))
 
 
-def _parsePlugin(opener: _Opener, kind: str, description: str) -> Any:
+def _parsePlugin(reactor: _ListeningReactor, kind: str, description: str) -> Any:
     try:
-        return endpoints.serverFromString(opener, description)
+        return endpoints.serverFromString(reactor, description)
     except Exception as error:  # each plugin has errors of its own
         raise ValueError(f"not what {kind}: takes") from error
 
 
-class _Opener:
+class _ListeningReactor:
     """
     A reactor that opens its listening sockets itself, for options that Twisted's
-    endpoints do not have.  All of these endpoints end in one of its two calls.
+    endpoints do not have.  Each endpoint made here calls one of its two methods.
     """
 
     def __init__(self, reactor: Any, reusePort: bool) -> None:

@@ -23,6 +23,14 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
+def unmapped(address: Address) -> Address:
+    """
+    @return: an address of IPv4 that is written as one of IPv6 (C{::ffff:192.0.2.1}), as
+        a port of both families does, as what it is; others as they are.
+    """
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def networkOf(address: Address) -> str:
     """
     @return: the name of the network of an address.

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from fastpoetry.connection.delivery import FIN_TIMEOUT
 from fastpoetry.deadline import Deadline
 from fastpoetry.listening.access import Access, addressOf
-from fastpoetry.listening.nets import Address, Network
+from fastpoetry.listening.nets import Address, Network, unmapped
 from fastpoetry.text import peerName
 
 # A proxy sends its header at once.  These seconds are for a segment that was lost.
@@ -103,7 +103,7 @@ def _parse2(data: bytes) -> tuple[IAddress | None, int] | None:
 
 
 def _peer(host: Address, port: int) -> IAddress:
-    host = getattr(host, "ipv4_mapped", None) or host
+    host = unmapped(host)
     kind = IPv4Address if host.version == 4 else IPv6Address
     return kind("TCP", str(host), port)
 

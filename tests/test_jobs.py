@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.commands.descriptors}.
+Tests of L{fastpoetry.commands.jobs}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.descriptors import PER_JOB, RESERVE, affordableJobs
+from fastpoetry.commands.jobs import PER_JOB, RESERVE, affordableJobs
 
 
 class DescriptorTests(SynchronousTestCase):

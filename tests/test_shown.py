@@ -1,5 +1,5 @@
 """
-Tests of L{fastpoetry.printable}.
+Tests of L{fastpoetry.shown}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from hypothesis import example, given, strategies
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.printable import shown
+from fastpoetry.shown import shown
 
 # What is served; what a terminal gets.
 SHOWN = {
