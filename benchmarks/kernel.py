@@ -1,12 +1,11 @@
 """
-What the kernel counts, and what it allows.
+What the kernel counts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
 
 
 def counters(*names: str) -> dict[str, int]:
@@ -42,11 +41,3 @@ def socketMemory() -> float:
         (line,) = (line for line in file if line.startswith("TCP:"))
     words = line.split()
     return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def raiseDescriptorLimit() -> None:
-    """
-    Let this process have as many descriptors as it may.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -31,8 +31,8 @@ from benchmarks.cost.contest import (
 )
 from benchmarks.cost.ring import Ring
 from benchmarks.cost.running import Running, cores
-from benchmarks.kernel import raiseDescriptorLimit
 from benchmarks.report import table
+from fastpoetry.descriptors import raiseDescriptorLimit
 from sandbox import connect, freePort
 
 # What a stalled reader is sent: more than its own kernel takes for it.

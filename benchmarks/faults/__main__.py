@@ -30,8 +30,8 @@ from benchmarks.faults.machines import HAPROXY, NGINX
 from benchmarks.faults.row import BROKEN, HEAD, Row, existingRows
 from benchmarks.faults.soak import soak
 from benchmarks.faults.window import silences
-from benchmarks.kernel import raiseDescriptorLimit
 from benchmarks.report import machine, rewrite, table
+from fastpoetry.descriptors import raiseDescriptorLimit
 from sandbox import ROOT
 from sandbox.link import openLink
 
