@@ -103,7 +103,7 @@ def clientEndpoint(
             if _isLikeAddress(text):
                 raise ValueError(brief(str(notAddress))) from error
             what, why = brief(text, 200), brief(str(error), 200)
-            raise ValueError(f"not an endpoint ({why}): {what}") from error
+            raise ValueError(f"not an endpoint: {what} ({why})") from error
         return _NamedEndpoint(text, endpoint, resolverOf(reactor))
     return hostEndpoint(reactor, host, port, timeout)
 

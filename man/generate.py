@@ -65,11 +65,8 @@ def pluginOptions(options: usage.Options) -> Iterator[Option]:
 def _valueOf(options: usage.Options, name: str) -> str:
     for owner in type(options).__mro__:
         completions = vars(owner).get("compData")
-        if completions is not None:
-            if name in completions.descriptions:
-                return str(completions.descriptions[name])
-            if name in completions.optActions:
-                return _describe(completions.optActions[name]) or name
+        if completions is not None and name in completions.optActions:
+            return _describe(completions.optActions[name]) or name
     return name
 
 

@@ -88,7 +88,7 @@ class PathTests(ClientTestCase):
                     ValueError, clientEndpoint, self.reactor, text
                 )
                 why = "the path of a socket has 107 bytes at most"
-                self.assertEqual(str(error), f"not an endpoint ({why}): {text}")
+                self.assertEqual(str(error), f"not an endpoint: {text} ({why})")
 
     def test_nul(self) -> None:
         """
@@ -100,4 +100,4 @@ class PathTests(ClientTestCase):
             ValueError, clientEndpoint, self.reactor, "unix:/po\0em"
         )
         why = "not the path of a UNIX socket: /po^@em"
-        self.assertEqual(str(error), f"not an endpoint ({why}): unix:/po^@em")
+        self.assertEqual(str(error), f"not an endpoint: unix:/po^@em ({why})")

@@ -18,7 +18,10 @@ REFUSED = {
     "nothing": ([], "the following arguments are required: [HOST:]PORT"),
     "no port": (["localhost"], "not a port number from 1 to 65535: localhost"),
     "no port among others": (["17", "18x", "19"], "to 65535: 18x"),
-    "no endpoint": (["tcp:localhost:x"], "): tcp:localhost:x"),
+    "no endpoint": (
+        ["tcp:localhost:x"],
+        "tcp:localhost:x (not a port number from 1 to 65535: x)",
+    ),
     "unknown option": (["--poem", "17"], "unrecognized arguments: --poem"),
     "part of an option": (["--time", "5", "17"], "unrecognized arguments: --time"),
     "no time": (["--timeout", "0", "17"], "not a number of seconds above 0: 0"),

@@ -482,10 +482,10 @@ class AddressTests(ClientTestCase):
                 "not a port number from 1 to 65535: [2001:db8:1:1:1:1:1:1]:x"
             ),
             "tcp:localhost:x": (
-                "not an endpoint (not a port number from 1 to 65535: x): "
-                "tcp:localhost:x"
+                "not an endpoint: tcp:localhost:x "
+                "(not a port number from 1 to 65535: x)"
             ),
-            "bogus:1:2": "not an endpoint (unknown kind: bogus): bogus:1:2",
+            "bogus:1:2": "not an endpoint: bogus:1:2 (unknown kind: bogus)",
         }.items():
             error = self.assertRaises(ValueError, clientEndpoint, self.reactor, text)
             self.assertEqual(str(error), sentence)

@@ -277,7 +277,7 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(str(error), "Not an endpoint: onion:x (not what onion: takes)")
         refused = self.assertRaises(ValueError, clientEndpoint, Reactor(), "onion:x:1")
         self.assertEqual(
-            str(refused), "not an endpoint (not what onion: takes): onion:x:1"
+            str(refused), "not an endpoint: onion:x:1 (not what onion: takes)"
         )
 
     def test_withoutTLS(self) -> None:
@@ -287,7 +287,7 @@ class DescriptionTests(SynchronousTestCase):
         self.patch(endpoints, "optionsForClientTLS", None)
         delattr(endpoints, "optionsForClientTLS")
         error = self.assertRaises(ValueError, clientEndpoint, Reactor(), "tls:a:17")
-        self.assertEqual(str(error), "not an endpoint (TLS is not installed): tls:a:17")
+        self.assertEqual(str(error), "not an endpoint: tls:a:17 (TLS is not installed)")
 
     def test_ofTwisted(self) -> None:
         """

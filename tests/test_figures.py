@@ -19,7 +19,11 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from fastpoetry.connection.outcome import Outcome
-from fastpoetry.doors.datagram import PoetryDatagramProtocol, PoetryDatagramServer
+from fastpoetry.doors.datagram import (
+    OUTCOMES,
+    PoetryDatagramProtocol,
+    PoetryDatagramServer,
+)
 from fastpoetry.doors.site import Site
 from fastpoetry.figures import FIGURES, exposition
 from fastpoetry.interfaces import Figure, IHasFigures
@@ -217,24 +221,28 @@ class ServiceTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """
-        A server of datagrams has what became of how many, with the listener and the
-        poem.
+        A server of datagrams has what became of how many, from zero on, with the
+        listener and the poem.
         """
         source: Any = StaticSource(b"poem")
         for path in [{}, {"poem": "/poem"}]:
             protocol = PoetryDatagramProtocol(source, reactor=Clock())
             server = PoetryDatagramServer(17, protocol, "::1")
             verifyObject(IHasFigures, server)
-            self.assertEqual(list(server.figures()), [])
-            protocol.counts.update({"answered": 2, "low port": 3})
             labels = {"listener": "udp:17:interface=::1", **path}
-            self.assertEqual(
-                list(server.figures()),
-                [
-                    (DATAGRAMS, {**labels, "outcome": "answered"}, 2),
-                    (DATAGRAMS, {**labels, "outcome": "low_port"}, 3),
-                ],
-            )
+            for counts in ({}, {"answered": 2, "low port": 3}):
+                protocol.counts.update(counts)
+                self.assertEqual(
+                    list(server.figures()),
+                    [
+                        (
+                            DATAGRAMS,
+                            {**labels, "outcome": outcome.replace(" ", "_")},
+                            counts.get(outcome, 0),
+                        )
+                        for outcome in OUTCOMES
+                    ],
+                )
             source.path = "/poem"
 
     def test_others(self) -> None:

@@ -74,7 +74,7 @@ class CommandTests(SynchronousTestCase):
             "/usr/lib/fastpoetry/__main__.py",
             "--version",
         )
-        self.assertEqual(text, f"fastpoetry version: {__version__}\n")
+        self.assertEqual(text, f"fastpoetry {__version__}\n")
 
     def test_options(self) -> None:
         """

@@ -64,8 +64,8 @@ class ManualTests(SynchronousTestCase):
             generate.Option(
                 ["--fetch-timeout"],
                 "seconds",
-                "Give up on a fetch that takes longer than this many seconds. "
-                "[default: 60.0]",
+                "Give up on a fetch that takes longer than this many seconds. (An "
+                "upstream that sends nothing has --timeout.) [default: 60.0]",
             ),
         )
         entries = {

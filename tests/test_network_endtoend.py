@@ -40,8 +40,8 @@ PROXY_MISTAKES = {
     "--upstream ::1:17": (
         "not [HOST:]PORT, with an IPv6 address in brackets ([::1]:10000): ::1:17"
     ),
-    "--upstream bogus:a:b": "not an endpoint (unknown kind: bogus): bogus:a:b",
-    f"--upstream unix:/{'x' * 107}": "(the path of a socket has 107 bytes at most): ",
+    "--upstream bogus:a:b": "not an endpoint: bogus:a:b (unknown kind: bogus)",
+    f"--upstream unix:/{'x' * 107}": "(the path of a socket has 107 bytes at most)",
     "--upstream 17 --max-age -1": "not a number of seconds, 0 or more: -1",
     "--upstream 17 --max-age old": "not a number of seconds, 0 or more: old",
     "--upstream 17 --port {taken}": (

@@ -161,7 +161,7 @@ class ListenerOptionsTests(SynchronousTestCase):
         for port in ("x", "x\n", "1" * 5000):
             with self.assertRaises(SystemExit) as caught:
                 Command().parseOptions(["serve", "--port", port])
-            sentence = f"serve: not a port number from 0 to 65535: {port}"
+            sentence = f"serve: --port is not a port number from 0 to 65535: {port}"
             self.assertEqual(caught.exception.code, brief(sentence))
 
     def test_makeServer(self) -> None:
@@ -183,7 +183,7 @@ class ListenerOptionsTests(SynchronousTestCase):
         stdout = io.StringIO()
         self.patch(sys, "stdout", stdout)
         self.assertRaises(SystemExit, self.parse, "--version")
-        self.assertEqual(stdout.getvalue(), f"fastpoetry version: {__version__}\n")
+        self.assertEqual(stdout.getvalue(), f"fastpoetry {__version__}\n")
 
     def test_help(self) -> None:
         """
@@ -196,10 +196,23 @@ class ListenerOptionsTests(SynchronousTestCase):
 
     def test_completion(self) -> None:
         """
-        The shell can complete every option.
+        The shell can complete every option, and takes no number for a file.
         """
         output = io.BytesIO()
         ZshArgumentsGenerator(ListenerOptions(), "twistd", output).write()
         text = output.getvalue().decode()
         for option in ("port", "endpoint", "iface", "timeout", "reuse-port"):
             self.assertIn(f"--{option}", text)
+        self.assertNotIn("_files", text)
+
+    def test_shortHelp(self) -> None:
+        """
+        C{-h} prints the help, as C{--help} does.
+        """
+        for option in ("-h", "--help"):
+            stdout = io.StringIO()
+            self.patch(sys, "stdout", stdout)
+            with self.assertRaises(SystemExit) as caught:
+                ListenerOptions().parseOptions([option])
+            self.assertEqual(caught.exception.code, 0)
+            self.assertIn("--port=", stdout.getvalue())

@@ -187,10 +187,10 @@ class PackagingTests(SynchronousTestCase):
         self.install(python, str(self.copy))
         self.assertListed(python)
         place = Path(python).parent.parent
-        self.assertIn("fastpoetry version: ", self.run_(python, "-m", "fastpoetry", V))
+        self.assertIn("fastpoetry ", self.run_(python, "-m", "fastpoetry", V))
         for command in ("fastpoetry", "poetry-proxy", "poetry-transform"):
             text = self.run_(str(place / "bin" / command), V)
-            self.assertIn("fastpoetry version: ", text)
+            self.assertIn("fastpoetry ", text)
         self.assertIn("get-poetry ", self.run_(str(place / "bin" / "get-poetry"), V))
         for name in SHARED:
             self.assertTrue((place / name).is_file(), name)

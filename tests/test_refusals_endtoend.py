@@ -24,7 +24,7 @@ PLUGIN_MISTAKES = {
     "--poem /dev/null": "Not a regular file: /dev/null",
     "--poem /dev/zero": "Not a regular file: /dev/zero",
     "--poem poem.txt --port 70000": "not a port number from 0 to 65535: 70000",
-    "--poem poem.txt --port abc": "not a port number from 0 to 65535: abc",
+    "--poem poem.txt --port abc": "--port is not a port number from 0 to 65535: abc",
     "--poem poem.txt --port -1": "not a port number from 0 to 65535: -1",
     "--poem poem.txt --port {taken}": (
         "Address already in use: tcp:{taken}:interface=localhost"
@@ -51,11 +51,9 @@ PLUGIN_MISTAKES = {
     "--poem poem.txt --endpoint tcp:abc": "Not an endpoint: tcp:abc (...: abc)",
     "--poem poem.txt --endpoint tcp:": "Not an endpoint: tcp: (...)",
     "--poem poem.txt --endpoint ''": "Not an endpoint:  (...)",
-    "--poem poem.txt --poem poem.txt --port 0": (
-        "2 poems do not go with 1 ports and endpoints"
-    ),
+    "--poem poem.txt --poem poem.txt --port 0": ("2 poems for 1 ports and endpoints"),
     "--poem poem.txt --poem poem.txt -p 0 -p 0 -e tcp:0": (
-        "2 poems do not go with 3 ports and endpoints"
+        "2 poems for 3 ports and endpoints"
     ),
     "--poem poem.txt --bogus": "option --bogus not recognized",
     "--poem poem.txt stray": "not an option: stray",

@@ -88,12 +88,14 @@ class OptionsTests(SynchronousTestCase):
 
     def test_completion(self) -> None:
         """
-        The shell can complete every option.
+        The shell can complete every option, and takes no number for a file.
         """
         output = io.BytesIO()
         ZshArgumentsGenerator(transformtap.Options(), "twistd", output).write()
+        text = output.getvalue().decode()
         for option in ("max-length", "max-memory", "request-timeout", "endpoint"):
-            self.assertIn(f"--{option}", output.getvalue().decode())
+            self.assertIn(f"--{option}", text)
+        self.assertNotIn("_files", text)
 
 
 class MakeServiceTests(SynchronousTestCase):

@@ -32,14 +32,14 @@ REFUSED = {
     "trust for nothing": (["--udp-trust", "::1"], "--udp-trust is nothing without"),
     "one poem too many": (
         ["--udp", "17", "--poem", __file__, "--port", "1", "--port", "2"],
-        "2 poems do not go with 1 --udp",
+        "2 poems for 1 --udp",
     ),
     "one address too many": (
         [
             *["--udp", "1", "--udp", "2", "--udp", "3"],
             *["--poem", __file__, "--port", "1", "--port", "2"],
         ],
-        "2 poems do not go with 3 --udp",
+        "2 poems for 3 --udp",
     ),
 }
 
@@ -138,7 +138,7 @@ class UDPOptionsTests(SynchronousTestCase):
         ZshArgumentsGenerator(tap.Options(), "twistd", output).write()
         text = output.getvalue().decode()
         # A colon would divide what the shell is told.
-        self.assertIn("by default.]:UDP port:", text)
+        self.assertIn("May be repeated.]:UDP port:", text)
         for option in ("--udp", "--udp-trust", "--port"):
             self.assertIn(f"*{option}=", text)
 

@@ -63,8 +63,8 @@ class AnthologyOptions(usage.Options):
     ]
 
     compData = usage.Completions(
-        descriptions={"seed": "text"},
         optActions={
+            "seed": usage.Completer(descr="text"),
             "choose": usage.CompleteList(["daily", "each", "in-order"]),
             "timezone": usage.Completer(descr="time zone"),
         },
@@ -106,7 +106,8 @@ class AnthologyOptions(usage.Options):
         try:
             openFile(path, PoemError).close()
         except FastPoetryError as error:
-            raise usage.UsageError(f"cannot read the poem: {error}") from error
+            hint = " (a directory needs --choose)" if os.path.isdir(path) else ""
+            raise usage.UsageError(f"cannot read the poem: {error}{hint}") from error
 
     def makeSource(self, path: str) -> PoetryService | Anthology:
         """

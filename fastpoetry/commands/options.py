@@ -83,13 +83,11 @@ class ListenerOptions(SubcommandOptions, ReaderOptions):
     ]
 
     compData = usage.Completions(
-        descriptions={
-            "max-connections": "number of readers",
-            "timeout": "seconds",
-            "grace": "seconds",
-        },
         multiUse=["port", "endpoint", "iface"],
         optActions={
+            "max-connections": usage.Completer(descr="number of readers"),
+            "timeout": usage.Completer(descr="seconds"),
+            "grace": usage.Completer(descr="seconds"),
             "iface": usage.CompleteHostnames(descr="address"),
             "endpoint": usage.Completer(descr="endpoint description"),
             "port": usage.Completer(descr="port number"),
@@ -103,24 +101,22 @@ class ListenerOptions(SubcommandOptions, ReaderOptions):
 
     def opt_port(self, number: str) -> None:
         """
-        The TCP port to listen on. [default: 10000]
+        The TCP port to listen on. May be repeated. [default: 10000]
         """
-        try:
-            self._given.append(portNumber(number))
-        except ValueError as error:
-            raise usage.UsageError(str(error)) from error
+        self._given.append(asUsageError("port", portNumber)(number))
 
     opt_p = opt_port
 
     def opt_iface(self, address: str) -> None:
         """
-        The address that ports are opened on; may be repeated. [default: localhost]
+        The address that ports are opened on. May be repeated. [default: localhost]
         """
         self["iface"].append(asUsageError("iface", interface)(address))
 
     def opt_endpoint(self, description: str) -> None:
         """
-        The endpoint to listen on, in place of a port, such as tcp6:10000.
+        The endpoint to listen on, in place of a port, such as tcp6:10000. May be
+        repeated.
         """
         self._given.append(endpointDescription(description))
 

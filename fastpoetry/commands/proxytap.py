@@ -36,7 +36,7 @@ def upstreamAddress(text: str) -> str:
         # This connects to nothing.
         clientEndpoint(reactor, text)
     except ValueError as error:
-        raise usage.UsageError(str(error)) from error
+        raise usage.UsageError(f"--upstream is {error}") from error
     return text
 
 
@@ -72,7 +72,8 @@ class Options(ListenerOptions, WebOptions):
             "fetch-timeout",
             None,
             60.0,
-            "Give up on a fetch that takes longer than this many seconds.",
+            "Give up on a fetch that takes longer than this many seconds. (An upstream "
+            "that sends nothing has --timeout.)",
             asUsageError("fetch-timeout", positiveSeconds),
         ],
         [
@@ -85,12 +86,12 @@ class Options(ListenerOptions, WebOptions):
     ]
 
     compData = usage.Completions(
-        descriptions={
-            "fetch-timeout": "seconds",
-            "max-age": "seconds",
-            "max-length": "number of bytes",
+        optActions={
+            "upstream": usage.Completer(descr="[HOST:]PORT"),
+            "max-age": usage.Completer(descr="seconds"),
+            "fetch-timeout": usage.Completer(descr="seconds"),
+            "max-length": usage.Completer(descr="number of bytes"),
         },
-        optActions={"upstream": usage.Completer(descr="[HOST:]PORT")},
     )
 
     def postOptions(self) -> None:

@@ -33,19 +33,17 @@ class ReaderOptions(usage.Options):
             "rate",
             None,
             None,
-            "How many readers of such a network may connect in how many seconds, such "
-            "as 20/60. [default: any number]",
+            "How many readers of a /24 of IPv4, or a /56 of IPv6, may connect in how "
+            "many seconds, such as 20/60. [default: any number]",
             asUsageError("rate", rate),
         ],
     ]
 
     compData = usage.Completions(
-        descriptions={
-            "max-per-address": "number of readers",
-            "rate": "readers/seconds",
-        },
         multiUse=["allow", "deny", "proxy-protocol"],
         optActions={
+            "max-per-address": usage.Completer(descr="number of readers"),
+            "rate": usage.Completer(descr="readers/seconds"),
             "allow": usage.Completer(descr="network"),
             "deny": usage.Completer(descr="network"),
             "proxy-protocol": usage.Completer(descr="network"),

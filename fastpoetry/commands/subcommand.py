@@ -53,11 +53,13 @@ class SubcommandOptions(usage.Options):
             sentence = brief(f"{self.parent.subCommand}: {error}")
             raise SystemExit(sentence) from error
 
+    opt_h = usage.Options.opt_help
+
     def opt_version(self) -> None:
         """
         Display the version of fastpoetry and exit.
         """
-        print(f"fastpoetry version: {__version__}")
+        print(f"fastpoetry {__version__}")
         raise SystemExit(0)
 
     def parseArgs(self, *arguments: str) -> None:

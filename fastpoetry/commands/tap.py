@@ -36,7 +36,7 @@ class Options(ListenerOptions, AnthologyOptions, UDPOptions, WebOptions):
 
     compData = usage.Completions(
         multiUse=["poem"],
-        optActions={"poem": usage.CompleteFiles("*.txt", descr="file")},
+        optActions={"poem": usage.CompleteFiles(descr="file")},
     )
 
     def __init__(self) -> None:
@@ -46,7 +46,8 @@ class Options(ListenerOptions, AnthologyOptions, UDPOptions, WebOptions):
 
     def opt_poem(self, file: str) -> None:
         """
-        The file with the poem.
+        The file with the poem; with --choose, a directory or a file of poems. May be
+        repeated.
         """
         self["poem"].append(file)
 
@@ -66,12 +67,13 @@ class Options(ListenerOptions, AnthologyOptions, UDPOptions, WebOptions):
             self.deployments = list(zip(poems, listeners))
         else:
             raise usage.UsageError(
-                f"{len(poems)} poems do not go with "
-                f"{len(listeners)} ports and endpoints"
+                f"{len(poems)} poems for {len(listeners)} ports and endpoints: "
+                "give one poem, or as many"
             )
         if self["udp"] and len(poems) not in (1, len(self["udp"])):
             raise usage.UsageError(
-                f"{len(poems)} poems do not go with {len(self['udp'])} --udp"
+                f"{len(poems)} poems for {len(self['udp'])} --udp: "
+                "give one poem, or as many"
             )
 
 

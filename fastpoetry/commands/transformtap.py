@@ -60,16 +60,16 @@ class Options(ListenerOptions):
             None,
             60.0,
             "Give up on a client whose whole request has not come this many seconds "
-            "after it connected.",
+            "after it connected. (One that sends nothing has --timeout.)",
             asUsageError("request-timeout", positiveSeconds),
         ],
     ]
 
     compData = usage.Completions(
-        descriptions={
-            "max-length": "number of bytes",
-            "max-memory": "number of bytes",
-            "request-timeout": "seconds",
+        optActions={
+            "max-length": usage.Completer(descr="number of bytes"),
+            "max-memory": usage.Completer(descr="number of bytes"),
+            "request-timeout": usage.Completer(descr="seconds"),
         }
     )
 

@@ -38,7 +38,7 @@ class UDPOptions(usage.Options):
         """
         [HOST:]PORT where datagrams are answered as well, with the poem or its first
         lines, at most three times as long as the datagram; HOST is localhost by
-        default.
+        default. May be repeated.
         """
         # Loaded only for those who ask for it.
         from fastpoetry.address import parseAddress
@@ -54,7 +54,7 @@ class UDPOptions(usage.Options):
     def opt_udp_trust(self, net: str) -> None:
         """
         A network that gets answers of up to 512 bytes, however short its datagrams are.
-        [default: 127.0.0.0/8 and ::1]
+        May be repeated. [default: 127.0.0.0/8 and ::1]
         """
         self["udp-trust"].append(asUsageError("udp-trust", network)(net))
 

@@ -37,6 +37,12 @@ POEM_TIMEOUT = 30.0
 # Questions that are read in one turn of the reactor.
 MAX_READS = 64
 
+# What becomes of a question: an answer, or why there is none.
+OUTCOMES = (
+    *("answered", "no room", "denied", "low port", "no pause", "network limit"),
+    *("limit", "no poem", "not sent"),
+)
+
 # Seconds between two lines of the log about datagrams, if there were any.
 REPORT_INTERVAL = 60.0
 
@@ -223,7 +229,8 @@ class PoetryDatagramServer(UDPServer):
         poem = getattr(protocol.source, "path", None)
         if poem is not None:
             labels["poem"] = poem
-        for outcome, count in protocol.counts.items():
+        counts = {**dict.fromkeys(OUTCOMES, 0), **protocol.counts}
+        for outcome, count in counts.items():
             more = {**labels, "outcome": outcome.replace(" ", "_")}
             yield "fastpoetry_datagrams_total", more, count
 
