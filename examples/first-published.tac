@@ -3,8 +3,8 @@
 #
 #     twistd -y examples/first-published.tac
 #
-# What PoetryServer adds to TCPServer: a limit of readers, a stop that waits for them,
-# and a start that fails in one sentence.
+# What PoetryServer adds to TCPServer: a limit of readers, and a stop that waits for
+# them.  With DaemonService, a start that fails says why in one sentence.
 
 from twisted.application import internet, service
 

@@ -140,8 +140,8 @@ class DeploymentTests(SynchronousTestCase):
 
     def test_whoLoadsPlugins(self) -> None:
         """
-        C{twistd --help} loads the plugins, be there a list of them or not;
-        C{twistd -y} does not.
+        C{twistd --help} and a command that is a plugin load the plugins, be there a
+        list of them or not; C{twistd -y} does not.
         """
         sandbox = Sandbox(self.addCleanup)
         (sandbox.path / "twisted").mkdir()
@@ -153,7 +153,8 @@ class DeploymentTests(SynchronousTestCase):
             ("twistd -n -y short.tac", 0),
             ("twistd --help", 1),
             ("twistd --help", 2),
-            ("twistd -n -y short.tac", 2),
+            ("twistd ftp --help", 3),
+            ("twistd -n -y short.tac", 3),
         ):
             status, output = sandbox.run(command, environment=environment)
             self.assertEqual(0, status, output)

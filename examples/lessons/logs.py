@@ -9,9 +9,11 @@ import sys
 from twisted.internet.defer import fail, succeed
 from twisted.logger import (
     FileLogObserver,
+    FilteringLogObserver,
     LogEvent,
     Logger,
     LogLevel,
+    LogLevelFilterPredicate,
     eventAsText,
     globalLogBeginner,
 )
@@ -21,10 +23,7 @@ from twisted.python.failure import Failure
 def formatEvent(event: LogEvent) -> str:
     """
     @return: the text of an event without the time, with the traceback of an error.
-        Of what is empty nothing is written: here, of details.
     """
-    if event["log_level"] is LogLevel.debug:
-        return ""
     return eventAsText(event, includeTimestamp=False) + "\n"
 
 
@@ -40,7 +39,9 @@ def main() -> None:
     log.critical("too grave to wait")
     print("print is not the log")
 
-    observer = FileLogObserver(sys.stdout, formatEvent)
+    everything = FileLogObserver(sys.stdout, formatEvent)
+    withoutDetails = LogLevelFilterPredicate(LogLevel.info)
+    observer = FilteringLogObserver(everything, [withoutDetails])
     globalLogBeginner.beginLoggingTo([observer])
     log.info("a format with {count} {things}", count=2, things="fields")
     print("now it is")

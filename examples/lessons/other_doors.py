@@ -31,7 +31,8 @@ class Datagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """
-        Answer one.
+        Answer one.  (Only in a lesson: in public, the answer to a small question must
+        be small, too.  See F{docs/doors.md}.)
         """
         self.transport.write(service.getPoem(), addr)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.application.service import (
     Application,
+    IProcess,
     IService,
     IServiceCollection,
     MultiService,
@@ -55,6 +56,8 @@ def main() -> None:
     application = Application("library")
     print("is an application a service?", IService.providedBy(application))
     print("it has one:", type(IService(application)).__name__)
+    print("its name:", IService(application).name)
+    print("its user:", IProcess(application).uid)
     shelves.setServiceParent(application)
     IService(application).startService()
     print("running:", bool(shelves.running))
