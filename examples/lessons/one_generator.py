@@ -47,9 +47,13 @@ def main(reactor: Any) -> None:
     Show four poems, all at once.
     """
     waiting = {1, 2, 3, 4}
-    for number in sorted(waiting):
-        shown: Deferred[Any] = show(reactor, number, waiting)
-        shown.addErrback(lambda failure: print("a bug:", type(failure.value).__name__))
+
+    def begin() -> None:
+        for number in sorted(waiting):
+            shown: Deferred[Any] = show(reactor, number, waiting)
+            shown.addErrback(lambda error: print("a bug:", type(error.value).__name__))
+
+    reactor.callWhenRunning(begin)  # the last may end at once, and stop it
     reactor.run()
     print("the reactor has stopped")
 

@@ -51,6 +51,15 @@ def count() -> Generator[Any, Any, None]:
     readers = old + 1
 
 
+@inlineCallbacks
+def returnsDeferred() -> Generator[Any, Any, Deferred[None]]:
+    """
+    Return a Deferred.  It is the result itself, and nothing waits for it.
+    """
+    yield
+    return save()
+
+
 def noGenerator() -> None:
     """
     Have no C{yield} at all.
@@ -74,6 +83,11 @@ def main() -> None:
     count()
     clock.advance(1.0)
     print("  readers:", readers)
+
+    print("a Deferred was returned")
+    ended = returnsDeferred()
+    ended.addCallback(lambda result: print("  got:", type(result).__name__))
+    clock.advance(1.0)
 
     print("there is no yield")
     try:
