@@ -23,7 +23,7 @@ def expect(title: str, deferreds: dict[str, Deferred[Any]], **options: bool) -> 
             why = error.subFailure.getErrorMessage()
             print(f"{title}: {error.key} failed: {why}")
         elif isinstance(result, dict):
-            print(f"{title}: { ({key: ok for key, (ok, _) in result.items()}) }")
+            print(f"{title}:", {key: isWell for key, (isWell, _) in result.items()})
         else:
             print(f"{title}: {result}")
 

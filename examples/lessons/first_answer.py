@@ -19,7 +19,7 @@ def refuse() -> str:
 
 def main() -> None:
     """
-    Ask three mirrors, and leave the others alone once one has answered.
+    Ask three mirrors, and cancel the others once one has answered.
     """
     clock = Clock()
     mirrors: list[Deferred[str]] = [
