@@ -1,7 +1,7 @@
 # Another protocol on the parts of fastpoetry: the date and the time to whoever connects
 # (RFC 867).  Run it with
 #
-#     twistd --logger fastpoetry.log.boundedLog -y daytime.tac
+#     twistd --logger fastpoetry.log.boundedLog -y examples/daytime.tac
 #
 # What each part does is in docs/own-daemon.md.
 

@@ -1,7 +1,7 @@
 # A protocol that is asked before it answers, on the parts of fastpoetry: finger
 # (RFC 1288), with a poem for a name.  Run it with
 #
-#     twistd -y finger.tac
+#     twistd -y examples/finger.tac
 #
 # What each part does is in docs/own-daemon.md.
 

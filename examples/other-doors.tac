@@ -2,7 +2,7 @@
 # a page, health and figures, and XML-RPC.  The service that has the poem knows of none
 # of them.  Run it with
 #
-#     twistd -y other-doors.tac
+#     twistd -y examples/other-doors.tac
 
 import os
 

@@ -1,6 +1,6 @@
 # A proxy for the poem of another server.  Run it with
 #
-#     twistd -y poetry-proxy.tac
+#     twistd -y examples/poetry-proxy.tac
 
 from twisted.application import service
 from twisted.internet.endpoints import quoteStringArgument

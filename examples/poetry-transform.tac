@@ -1,6 +1,6 @@
 # This deployment: the transforms of fastpoetry on one port.  Run it with
 #
-#     twistd -y poetry-transform.tac
+#     twistd -y examples/poetry-transform.tac
 #
 # To add transforms of your own, copy this file and give TransformService a table:
 #

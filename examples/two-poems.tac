@@ -1,7 +1,7 @@
 # Two poems on two ports, each poem's services in a collection of its own.  Run it
 # with
 #
-#     twistd -y two-poems.tac
+#     twistd -y examples/two-poems.tac
 
 import os
 
