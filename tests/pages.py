@@ -72,9 +72,10 @@ def matches(shown: str, printed: str) -> bool:
 
 def codes(text: str) -> list[str]:
     """
-    @return: what stands between backquotes.
+    @return: what stands between backquotes, one or several.
     """
-    return re.findall(r"`([^`]+)`", text)
+    spans = re.findall(r"(?s)(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", text)
+    return [code.strip() for _, code in spans]
 
 
 def anchors(page: str) -> set[str]:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from twisted.trial.unittest import SynchronousTestCase
 
 from sandbox import ROOT
-from tests.pages import anchors, codes, links, pages, read
+from tests.pages import anchors, codes, links, outsideOfCode, pages, read
 
 # A file or directory of the project, by its path; a star stands for anything.
 PATH = re.compile(
@@ -65,7 +65,7 @@ class LinkTests(SynchronousTestCase):
         wrong = []
         count = 0
         for page in pages():
-            for code in codes(page.read_text(encoding="utf-8")):
+            for code in codes(outsideOfCode(page.read_text(encoding="utf-8"))):
                 for path in PATH.findall(code):
                     count += 1
                     if not any(ROOT.glob(path)):
