@@ -32,7 +32,6 @@ from signal import (
     SIGUSR2,
     default_int_handler,
     getsignal,
-    raise_signal,
 )
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,7 @@ from fastpoetry.interfaces import (
 )
 from fastpoetry.log import isLogStandard, openStreams
 from fastpoetry.reload import Reloads
-from fastpoetry.signals import setHandler
+from fastpoetry.signals import setEarlyHandler, setHandler
 
 if TYPE_CHECKING:
     from fastpoetry.notify import Supervisor
@@ -74,7 +73,6 @@ class DaemonService(Service):
     _isScheduled = _isStopping = False
     _isAborting = False  # whether a second signal came before the stop began
     _supervisor: Supervisor | None = None
-    _early: object = None  # the handler of SIGTERM until the reactor runs
 
     def __init__(self, reactor: Any = None) -> None:
         """
@@ -110,10 +108,8 @@ class DaemonService(Service):
         Prepare for a start that fails, and for a stop before the reactor runs.
         """
         sys.excepthook = self._handleError
-        # By default the process would end and leave its pid file.  When the reactor
-        # runs, it has its own handler, and the signal is raised again.
-        if getsignal(SIGTERM) == SIG_DFL:
-            self._early = setHandler(self.reactor, SIGTERM, raise_signal, SIGTERM)
+        setEarlyHandler(self.reactor, SIGTERM)
+        setEarlyHandler(self.reactor, SIGINT)
 
     def startService(self) -> None:
         """
@@ -149,8 +145,8 @@ class DaemonService(Service):
         # The reactor has set its handlers by now, and all services have started.
         for number in (SIGTERM, SIGINT):
             stop = getsignal(number)
-            if stop is not None and stop in (self._early, default_int_handler):
-                stop = self._stopReactor  # the reactor runs without handlers
+            if stop == default_int_handler:  # or an early handler: it has none
+                stop = self._stopReactor
             if callable(stop):  # a command in the background of a shell ignores SIGINT
                 setHandler(self.reactor, number, self._handleStop, number, stop)
         # Garbage collections skip what there is by now.  To look through all of it

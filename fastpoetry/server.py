@@ -194,9 +194,9 @@ class PoetryServer(Service):
         Reset every connection, so that nobody takes half a poem for a whole one.  If
         the process has failed to start, also remove a UNIX socket that was made here.
         """
-        if self._acceptor is not None:
+        if (acceptor := self._acceptor) is not None:
             self._checkAll()  # readers that have all of it are not cut
-            self._acceptor.connections.abort()
+            acceptor.connections.abort()
         if self.running and isinstance(self.port, unix.Port):  # else a stop closes it
             self._closePort()
 

@@ -261,27 +261,32 @@ class DaemonServiceTests(SynchronousTestCase):
     def test_stopBeforeTheReactorRuns(self) -> None:
         """
         A signal to stop that comes while services start is for the reactor, once it
-        runs.
+        runs.  The reactor sets its handler for SIGINT only in the place of Python's.
         """
         stops: list[int] = []
-        self.parent.privilegedStartService()
-        os.kill(os.getpid(), signal.SIGTERM)
-        self.parent.startService()
-        signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
-        self.reactor.run()
-        self.reactor.advance(0)
-        self.reactor.advance(0)
-        self.assertEqual(stops, [signal.SIGTERM])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.setUp()
+            self.parent.privilegedStartService()
+            os.kill(os.getpid(), number)
+            self.parent.startService()
+            self.assertEqual(signal.getsignal(number), signal.default_int_handler)
+            signal.signal(number, lambda number, frame: stops.append(number))
+            self.reactor.run()
+            self.reactor.advance(0)
+            self.reactor.advance(0)
+        self.assertEqual(stops, [signal.SIGTERM, signal.SIGINT])
 
     def test_startedLater(self) -> None:
         """
         Started when the reactor runs, it leaves the reactor's handler alone.
         """
         stops: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: stops.append(number))
         self.parent.privilegedStartService()
-        os.kill(os.getpid(), signal.SIGTERM)
-        self.assertEqual(stops, [signal.SIGTERM])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        self.assertEqual(stops, [signal.SIGTERM, signal.SIGINT])
 
     def runs(self) -> list[int]:
         """

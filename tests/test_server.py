@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.address import IPv4Address, UNIXAddress
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import RaisingMemoryReactor
@@ -282,6 +282,19 @@ class ListenTests(SynchronousTestCase):
             "Cannot tell at once if it listens: later:",
         )
         self.assertEqual(len(cancelled), 1)
+
+    def test_interrupted(self) -> None:
+        """
+        What is no mistake ends the start as what it is.
+        """
+
+        class Interrupted:
+            def listen(self, factory: object) -> Deferred[Any]:
+                return fail(KeyboardInterrupt())
+
+        self.patch(serverModule, "parseEndpoint", lambda *_: Interrupted())
+        server = self.makeServer("tcp:0", Reactor())
+        self.assertRaises(KeyboardInterrupt, server.startService)
 
     def test_cannotAccept(self) -> None:
         """

@@ -126,6 +126,33 @@ class DrainTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(first))
         self.assertIsNone(self.successResultOf(second))
 
+    def test_graceInTheLog(self) -> None:
+        """
+        The log has the seconds of a grace with one digit, also of what is left of one.
+        """
+        self.server.grace = 6.9991402626037598
+        with capturedLogs() as events:
+            stopped = self.stop()
+            self.reactor.pump([7.0, 0])
+        self.successResultOf(stopped)
+        lines = [formatEvent(event) for event in events]
+        self.assertIn("aborting the readers left after 7.0 seconds: 2", lines)
+
+    def test_secondSignal(self) -> None:
+        """
+        Readers that have everything when a second signal comes are not cut, also when
+        the stop ends with them.
+        """
+        stopped = self.stop()
+        for wire in self.wires:
+            wire.socket.capacity = len(BIG)
+            wire.take()
+            wire.socket.said.append(b"")  # its end, which the server does not know yet
+        self.assertNoResult(stopped)
+        self.server.abort()
+        self.successResultOf(stopped)
+        self.assertEqual(self.ends(), ["clean", "clean"])
+
     def test_closedAtOnce(self) -> None:
         """
         A stop closes the port at once: who comes while other services stop is refused,

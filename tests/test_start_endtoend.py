@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from itertools import product
 from pathlib import Path
 from unittest import SkipTest
 
@@ -127,15 +128,22 @@ class SignalTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        A server that is told to stop while it starts leaves no pid file.
+        A server that is told to stop while it starts stops as soon as it has started,
+        and leaves no pid file and no socket.
         """
-        for arguments in (PLUGIN, TAC):
+        before = set(os.listdir(self.sandbox.path))
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for arguments, number in product((PLUGIN, TAC), signals):
             twistd = f"{quoted(findCommand('twistd'))} -n {arguments}"
-            inject = "-e trace=listen -e inject=listen:signal=SIGTERM:when=1"
-            server = self.sandbox.foreground(f"{self.strace} {inject} {twistd}", ())
-            server.waitForEnd()
-            self.assertIn("Received SIGTERM, shutting down", server.log)
-            self.assertFalse(self.pidfile.exists())
+            for call in ("bind", "chmod", "listen"):
+                inject = f"-e trace={call} -e inject={call}:signal={number.name}:when=1"
+                server = self.sandbox.foreground(f"{self.strace} {inject} {twistd}", ())
+                server.waitForEnd()
+                self.assertIn(f"Received {number.name}, shutting down", server.log)
+                self.assertIn("loaded a poem from: ", server.log)
+                self.assertNotIn("cannot start", server.log)
+                left = set(os.listdir(self.sandbox.path)) - before
+                self.assertEqual(left & {"twistd.pid", "socket"}, set())
 
 
 class DescriptorTests(SynchronousTestCase):

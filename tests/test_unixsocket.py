@@ -24,6 +24,19 @@ from fastpoetry.server import PoetryServer
 from fastpoetry.text import explain
 from tests.support import Reactor, noSpace, openDescriptors, socketPath
 
+
+class Unheard(socket.socket):
+    """
+    A socket of which a test can have a call fail.
+    """
+
+    def listen(self, *arguments: Any) -> None:
+        """
+        @see: C{socket.socket.listen}
+        """
+        super().listen(*arguments)
+
+
 TAKEN = "Address already in use"
 
 
@@ -396,12 +409,16 @@ class TakenTests(UNIXSocketTestCase):
 
     def test_closesWhatFails(self) -> None:
         """
-        A port that cannot be opened leaves no descriptor.
+        A port that cannot be opened leaves no descriptor, and no file.
         """
         before = openDescriptors()
-        self.patch(os, "fchmod", noSpace)
-        self.assertRefused(reason="No space left on device")
-        self.assertEqual(openDescriptors(), before)
+        for place, name in ((os, "fchmod"), (os, "chmod"), (Unheard, "listen")):
+            self.patch(socket, "socket", Unheard)
+            patch = self.patch(place, name, noSpace)
+            self.assertRefused(reason="No space left on device")
+            self.assertEqual(openDescriptors(), before)
+            self.assertEqual(os.listdir(self.directory), [])
+            patch.restore()
 
     def test_noDescriptor(self) -> None:
         """

@@ -117,11 +117,6 @@ class Connections:
         if transport.handleLost is not None:
             transport.handleLost()
 
-    def tellWatchers(self) -> None:
-        """Call the watchers: a connection is lost, and its protocol knows."""
-        for watcher in tuple(self.watchers):
-            watcher()
-
     def whenNone(self) -> Deferred[None]:
         """
         @return: a L{Deferred} that fires when none is open.  It may be cancelled.
@@ -163,7 +158,7 @@ class Connections:
             self._log.warn(
                 "aborting the readers left after {grace} seconds: {count}",
                 count=len(self),
-                grace=grace,
+                grace=round(grace, 1),
             )
             checkAll()
             self.abort()

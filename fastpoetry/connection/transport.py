@@ -244,5 +244,5 @@ class Transport(tcp.Server):
             try:
                 protocol.connectionLost(reason)
             finally:
-                if self.reactor.watchers:
-                    self.reactor.tellWatchers()
+                for watcher in tuple(self.reactor.watchers):
+                    watcher()

@@ -48,9 +48,7 @@ class UNIXTransport(Transport, unix.Server):
     _proof: ClassVar[list[tuple[int, int, bytes]]] = []
 
     def __init__(self, connection: Any, protocol: Any, peer: Any, reactor: Any) -> None:
-        """
-        @see: L{Transport}
-        """
+        """@see: L{Transport}"""
         super().__init__(connection, protocol, peer, reactor)
         self._sendmsgQueue: list[int] = []
         self.makeProof()
@@ -106,11 +104,7 @@ class UNIXPort(unix.Port):
         isOurs: bool = False,
     ) -> None:
         """
-        @param reactor: what it listens with.
-
         @param listener: the socket; the port closes it.
-
-        @param factory: serves the readers.
 
         @param isOurs: whether to remove its file when the port is closed.
         """
@@ -182,7 +176,6 @@ def listenUNIX(
         else:
             with _locked(os.path.dirname(name) or b"."):
                 _bind(listener, name, mode)
-                listener.listen()
                 port = UNIXPort(reactor, listener, factory, isOurs=True)
     except (OSError, ValueError) as error:
         listener.close()
@@ -216,6 +209,7 @@ def _locked(directory: bytes) -> Iterator[None]:
 
 
 def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
+    # Bind a socket to a file, and have it listen, or leave no file.
     if b"\0" in path:  # for the kernel the path would end there
         raise ValueError("Not the name of a file")
     os.fchmod(listener.fileno(), mode)  # bind() gives the file no other permissions
@@ -226,7 +220,12 @@ def _bind(listener: socket.socket, path: bytes, mode: int) -> None:
             raise
         os.unlink(path)
         listener.bind(path)
-    os.chmod(path, mode)
+    try:
+        os.chmod(path, mode)
+        listener.listen()
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def _isStale(path: bytes) -> bool:

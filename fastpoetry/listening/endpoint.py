@@ -83,6 +83,7 @@ def openPort(
         raise ListenError("Cannot tell at once if it listens")
     (port,) = results
     if isinstance(port, Failure):
+        port.trap(Exception)  # what is none, such as KeyboardInterrupt, goes on
         raise ListenError(explain(port.value)) from port.value
     return port
 
