@@ -12,11 +12,13 @@ from twisted.internet.endpoints import (
     HostnameEndpoint,
     clientFromString,
 )
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
 )
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from fastpoetry.description import (
@@ -27,7 +29,10 @@ from fastpoetry.description import (
     portNumber,
 )
 from fastpoetry.resolver import Resolver, resolverOf
-from fastpoetry.text import brief, explain, printable
+from fastpoetry.text import brief, explain, isQueueFull, printable
+
+# Seconds between two attempts to connect to a UNIX socket whose queue is full.
+RETRY_INTERVAL = 0.1
 
 
 def endpointName(endpoint: IStreamClientEndpoint | str) -> str:
@@ -130,6 +135,9 @@ def _parseDescription(reactor: Any, text: str) -> IStreamClientEndpoint:
         else:
             description = text if options is None else describe(kind, options)
             endpoint = clientFromString(reactor, description)
+        if kind == "unix" and options is not None:
+            seconds = float(options.get("timeout", 30))
+            endpoint = _WaitingEndpoint(reactor, endpoint, seconds)
     # Any exception: plugins have errors of their own, and so have the files of TLS.
     except Exception as error:
         raise ValueError(_reasonOf(error, kind)) from error
@@ -198,3 +206,35 @@ class _NamedEndpoint:
 
     def __str__(self) -> str:
         return self._name
+
+
+@implementer(IStreamClientEndpoint)
+class _WaitingEndpoint:
+    """
+    An endpoint of a UNIX socket that waits for a place in its queue.  In TCP the kernel
+    does that.
+    """
+
+    def __init__(
+        self, reactor: Any, endpoint: IStreamClientEndpoint, seconds: float
+    ) -> None:
+        self._reactor = reactor
+        self._endpoint = endpoint
+        # Not a time, so that a process that stood still goes on where it was.
+        self._retries = int(seconds / RETRY_INTERVAL)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        @see: L{IStreamClientEndpoint.connect}
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        for _ in range(self._retries):
+            try:
+                return await self._endpoint.connect(protocolFactory)
+            except ConnectError as error:
+                if not isQueueFull(error):
+                    raise
+            await deferLater(self._reactor, RETRY_INTERVAL)
+        return await self._endpoint.connect(protocolFactory)

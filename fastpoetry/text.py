@@ -4,13 +4,15 @@ Errors, addresses and what a peer has written, in words that can be printed.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
-from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone
 from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
 
 # C0, DEL and C1; other ends of lines; characters that change the direction of a text.
 CONTROL = "[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
@@ -33,6 +35,10 @@ def explain(error: BaseException | None) -> str:
         if error.osError < 0 and error.args:  # an error of getaddrinfo, in its words
             return str(error.args[0])
         return os.strerror(error.osError)
+    if isQueueFull(error):
+        return os.strerror(errno.EAGAIN)
+    if error.args and isinstance(error.args[0], Failure):
+        return explain(error.args[0].value)
     if isinstance(error, CannotListenError):
         cause = error.socketError  # an OSError or a sentence
         return getattr(cause, "strerror", None) or str(cause)
@@ -46,6 +52,16 @@ def explain(error: BaseException | None) -> str:
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
     return str(error).rstrip(".") or type(error).__name__
+
+
+def isQueueFull(error: BaseException) -> bool:
+    """
+    @return: whether this is Twisted's error for a UNIX socket whose queue is full.  It
+        takes C{EAGAIN} for a connection that is under way, and C{epoll} then says that
+        there is none.
+    """
+    reason = error.args[0] if isinstance(error, ConnectError) else None
+    return isinstance(reason, Failure) and bool(reason.check(ConnectionDone))
 
 
 def showControl(match: re.Match[str]) -> str:

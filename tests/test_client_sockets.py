@@ -5,6 +5,7 @@ Tests of L{fastpoetry.client} over UNIX sockets, and with real ones.
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,10 +13,12 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IUNIXTransport
 from twisted.internet.testing import StringTransport
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from fastpoetry.address import clientEndpoint
 from fastpoetry.client import PoetryConnectError, PoetryCutError, getPoetry
 from fastpoetry.protocol import PoetryFactory
 from fastpoetry.server import PoetryServer
@@ -134,6 +137,44 @@ class SocketTests(TestCase):
             with self.assertRaises(PoetryCutError):
                 await getPoetry(endpoint, received=lambda size: connections.abort())
             await server.stopService()
+
+        return Deferred.fromCoroutine(check())
+
+    def fill(self, path: str) -> socket.socket:
+        """
+        Listen on a UNIX socket, and fill its queue, which has one place.
+        """
+        server = socket.socket(socket.AF_UNIX)
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        self.addCleanup(client.close)
+        server.bind(path)
+        server.listen(0)
+        server.settimeout(20.0)  # if nobody comes
+        client.connect(path)
+        return server
+
+    def test_fullQueue(self) -> Any:
+        """
+        At a UNIX socket whose queue is full a client waits for a place.  An endpoint of
+        Twisted's own does not; what it says has no traceback.
+        """
+        from twisted.internet import reactor
+
+        path = socketPath(self.addCleanup)
+        server = self.fill(path)
+
+        async def check() -> None:
+            poem = getPoetry(clientEndpoint(reactor, f"unix:{path}"))
+            with self.assertRaises(PoetryConnectError) as caught:
+                await getPoetry(UNIXClientEndpoint(reactor, path))
+            reason = "Resource temporarily unavailable"
+            self.assertEqual(caught.exception.reason, reason)
+            server.accept()[0].close()  # who had the place
+            connection, _ = await deferToThread(server.accept)
+            with connection, open(os.devnull) as proof:
+                socket.send_fds(connection, [b"poem"], [proof.fileno()])
+            self.assertEqual(await poem, b"poem")
 
         return Deferred.fromCoroutine(check())
 

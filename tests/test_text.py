@@ -13,9 +13,12 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
     CannotListenError,
     ConnectBindError,
+    ConnectError,
+    ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
 )
+from twisted.python.failure import Failure
 from twisted.python.filepath import UnlistableError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,6 +59,15 @@ class ExplainTests(SynchronousTestCase):
         self.check(ConnectBindError(-2, unknown), unknown)
         lost = "Connection to the other side was lost in a non-clean fashion"
         self.check(ConnectionLost(), lost)
+
+    def test_failure(self) -> None:
+        """
+        Of an error of Twisted's that has a failure for a reason, what that says, and
+        no traceback; of the one for a full queue, the system's words.
+        """
+        full = "Resource temporarily unavailable"
+        self.check(ConnectError(string=Failure(ConnectionDone())), full)
+        self.check(ConnectError(string=Failure(ValueError("no."))), "no")
 
     def test_tls(self) -> None:
         """
