@@ -18,7 +18,11 @@ class OneNetstring(NetstringReceiver):
     It overrides private methods of that receiver.  Two tests fail without them:
     test_transform.RefusalTests.test_refused and
     test_transform_memory.TransformMemoryTests.test_refused.
+
+    @ivar hasMore: whether something followed the netstring in the piece that ended it.
     """
+
+    hasMore = False
 
     # Twisted's pattern also matches "5\n".
     _LENGTH_PREFIX = re.compile(rb"(0|[1-9]\d*)\Z")
@@ -27,6 +31,7 @@ class OneNetstring(NetstringReceiver):
         """
         Take the netstring, and drop what follows it.
         """
+        self.hasMore = bool(self._remainingData)
         # Twisted would parse it: 64 KiB of empty netstrings take 0.06 seconds.
         self.forget()
         self.received(string)

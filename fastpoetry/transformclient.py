@@ -60,17 +60,25 @@ class _TransformFetch(OneNetstring, Fetch):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Collect the answer, and drop what follows it.
+        Collect the answer.  With something after it, as long as there is a connection,
+        it is none.
         """
-        if self._answer is None and not self.isOver:
-            self._hasBegun = True
-            self.keepWaiting()
-            super().dataReceived(data)
+        if self.isOver:
+            return
+        if self._answer is not None:
+            self._failMore()
+            return
+        self._hasBegun = True
+        self.keepWaiting()
+        super().dataReceived(data)
 
     def received(self, string: bytes) -> None:
         """
         Keep the answer, and close the connection, gently at first.
         """
+        if self.hasMore:
+            self._failMore()
+            return
         self._answer = string
         self._total.stop()  # all of it has come
         self._silence.start(ANSWER_CLOSE_TIMEOUT)
@@ -82,6 +90,9 @@ class _TransformFetch(OneNetstring, Fetch):
         """
         sentence = f"The answer is not a netstring of up to {self.MAX_LENGTH} bytes"
         self.fail(TransformError(sentence))
+
+    def _failMore(self) -> None:
+        self.fail(TransformError("The server sent more than its answer"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

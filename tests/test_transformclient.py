@@ -69,14 +69,25 @@ class TransformProxyTests(SynchronousTestCase):
 
     def test_answerAndMore(self) -> None:
         """
-        What follows the answer is ignored.
+        With something after it, an answer is none, in whatever pieces both come.
+        """
+        for pieces in ((ANSWER + b"x",), (ANSWER, b"\n"), (ANSWER[:5], ANSWER[5:] * 2)):
+            server = PlayedServer()
+            server.transport.holds = True
+            for piece in pieces:
+                server.say(piece)
+            self.assertEqual(server.transport.end, "reset")
+            self.assertFails(server, "The server sent more than its answer")
+            server.say(b"more")
+
+    def test_moreTooLate(self) -> None:
+        """
+        An answer does not wait for what might follow it.
         """
         server = PlayedServer()
-        server.transport.holds = True
-        server.say(ANSWER + b"x")
-        server.say(ANSWER.upper())
-        server.transport.lose(ConnectionDone())
+        server.say(ANSWER)
         self.assertPoem(server, "clean")
+        server.say(b"x")
 
     def test_holds(self) -> None:
         """
