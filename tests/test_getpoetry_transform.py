@@ -68,6 +68,24 @@ class TransformTests(CommandTestCase):
             "The server sent more than its answer",
         )
 
+    def test_empty(self) -> None:
+        """
+        A poem of which nothing is left is warned of, and is a poem; one that was empty
+        before is warned of once.
+        """
+        done = self.begin()
+        self.reactor.accept().sendPoem(b"0:,")
+        empty = (
+            "get-poetry: localhost:17: transformed by localhost:11000, "
+            "the poem is empty"
+        )
+        self.assertEnds(done, 0, b"", empty)
+        done = self.begin(poem=b"")
+        self.reactor.accept().sendPoem(b"0:,")
+        self.assertEnds(
+            done, 0, b"", empty, "get-poetry: localhost:17: the poem is empty"
+        )
+
     def test_unreachable(self) -> None:
         """
         A server of transforms that cannot be reached in time is no different.

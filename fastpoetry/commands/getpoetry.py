@@ -139,7 +139,8 @@ class GetPoetry:
         return poem
 
     async def _transform(self, endpoint: IStreamClientEndpoint, poem: bytes) -> bytes:
-        # Loaded only for those who ask for it.
+        # Have a poem transformed, and say so if nothing is left of it, or if it cannot
+        # be.  The module is loaded only for those who ask for it.
         from fastpoetry.transformclient import TransformError, TransformProxy
 
         options = self._options
@@ -152,12 +153,18 @@ class GetPoetry:
             reactor=self._reactor,
         )
         try:
-            return await proxy.xform(options.transform, poem)
+            transformed = await proxy.xform(options.transform, poem)
         except TransformError as error:
             self._terminal.say(
                 f"{endpoint}: not transformed by {options.transformServer}: {error}"
             )
-        return poem
+            return poem
+        if poem and not transformed:
+            self._terminal.say(
+                f"{endpoint}: transformed by {options.transformServer}, "
+                "the poem is empty"
+            )
+        return transformed
 
     async def _write(self, poem: bytes) -> None:
         # Print one poem, with the progress out of the way.
