@@ -239,7 +239,14 @@ class ServerOptionsTests(RefusalTestCase):
             ("--uid 4000000000 --gid 0", ": --"),
         ]:
             self.addStart(options, f"{options} {PLUGIN}", f"fastpoetry: ...{sentence}")
+        links = []
+        for option in ("--logfile link", "--pidfile link"):
+            arguments, sentence = f"{option} {PLUGIN}", f"fastpoetry: {missing}{option}"
+            sandbox = self.addStart(option, arguments, sentence)
+            links.append(sandbox.path / "link")
+            links[-1].symlink_to("nosuch/x")
         self.assertNoneStarts()
+        self.assertEqual([os.readlink(link) for link in links], 2 * ["nosuch/x"])
 
     def test_notPermitted(self) -> None:
         """

@@ -127,6 +127,7 @@ class ServerOptionsTests(SynchronousTestCase):
         os.mkfifo(self.path / "fifo")
         for name, reason in [
             ("nosuch/log", "No such file or directory"),
+            ("nosuch/../log", "No such file or directory"),
             ("file/log", "Not a directory"),
             (".", "Is a directory"),
             ("fifo", "Illegal seek"),
@@ -173,6 +174,37 @@ class ServerOptionsTests(SynchronousTestCase):
         ]:
             path = os.path.abspath(f"{self.path}/{name}")
             self.assertRefused(f"{reason}: --pidfile {path}", "--pidfile", path)
+
+    def test_links(self) -> None:
+        """
+        A link to what is not there counts as what would be made, along all links; a
+        file that is there may be replaced, in the directory of its link.
+        """
+        (self.path / "sub").mkdir()
+        for name, target in [
+            ("new", "sub/new"),
+            ("sub/again", "../new"),
+            ("absolute", f"{self.path.absolute()}/sub/absolute"),
+            ("there", "file"),
+            ("gone", "nosuch/x"),
+            ("sub/gone", "../gone"),
+            ("up", "nosuch/../x"),
+            ("under", "file/x"),
+            ("loop", "loop"),
+        ]:
+            (self.path / name).symlink_to(target)
+        for option in ("--logfile", "--pidfile"):
+            for name in ("new", "sub/again", "absolute", "there"):
+                self.check(option, str((self.path / name).absolute()))
+            for name, reason in [
+                ("gone", "No such file or directory"),
+                ("sub/gone", "No such file or directory"),
+                ("up", "No such file or directory"),
+                ("under", "Not a directory"),
+                ("loop", "Too many levels of symbolic links"),
+            ]:
+                path = str((self.path / name).absolute())
+                self.assertRefused(f"{reason}: {option} {path}", option, path)
 
     def test_fullDisk(self) -> None:
         """

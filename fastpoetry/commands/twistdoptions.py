@@ -77,8 +77,12 @@ def _checkLog(path: str) -> None:
 
 def _checkWritable(path: str, content: bytes = b"") -> None:
     # Check that a file can be made in the directory of path, and written, without
-    # making that one.
-    with TemporaryFile(dir=os.path.dirname(path) or ".", buffering=0) as file:
+    # making that one.  To open a link to what is not there makes what it leads to.
+    while os.path.islink(path) and not os.path.exists(path):
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    directory = os.path.dirname(path) or "."
+    os.stat(directory)  # TemporaryFile() takes nosuch/.. for a directory
+    with TemporaryFile(dir=directory, buffering=0) as file:
         file.write(content)
 
 
