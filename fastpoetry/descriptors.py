@@ -16,20 +16,34 @@ LEAST_DESCRIPTORS = 15
 RESERVE = 32
 
 
+def checkDescriptorLimit(least: int, start: str) -> None:
+    """
+    Check that this process may have enough descriptors.
+
+    @param least: how many it needs.
+
+    @param start: how the sentence begins.
+
+    @raise SystemExit: with a sentence, when even the hard limit is less.  Of any other
+        exception in a C{.tac} file C{twistd} would show the traceback.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < least:
+        raise SystemExit(
+            f"{start}: the limit of open files (ulimit -n) is {hard}, and at least "
+            f"{least} are needed"
+        )
+
+
 def raiseDescriptorLimit() -> None:
     """
     Raise the soft limit of open files to the hard one.
 
-    @raise SystemExit: with a sentence, when even that is less than
-        L{LEAST_DESCRIPTORS}.  Of any other exception in a C{.tac} file C{twistd} would
-        show the traceback.
+    @raise SystemExit: as L{checkDescriptorLimit}, when that is less than
+        L{LEAST_DESCRIPTORS}.
     """
+    checkDescriptorLimit(LEAST_DESCRIPTORS, "cannot start")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
-        raise SystemExit(
-            f"cannot start: the limit of open files (ulimit -n) is {hard}, and at "
-            f"least {LEAST_DESCRIPTORS} are needed"
-        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
+from fastpoetry.commands.jobs import LEAST_DESCRIPTORS
 from sandbox import DEADLINE, POEM, ROOT, Sandbox, findCommand
 
 COMMAND = [sys.executable, "-c", "from fastpoetry.commands.process import run; run()"]
@@ -140,6 +141,39 @@ class GetPoetryTests(SynchronousTestCase):
         (port,) = server.ports
         child = self.start(port, f"127.0.0.1:{port}", "unix:poem.sock")
         self.assertEnds(child, 0, POEM * 3, "")
+        server.stop()
+
+    def test_descriptors(self) -> None:
+        """
+        With fewer descriptors than a poem takes there is one sentence; with as many
+        there are poems of all endpoints.
+        """
+        for limit in (5, LEAST_DESCRIPTORS - 1):
+            self.assertEnds(
+                self.startIn(f'ulimit -n {limit}; exec "$@"', "unix:poem.sock"),
+                1,
+                b"",
+                f"get-poetry: the limit of open files (ulimit -n) is {limit}, and at "
+                f"least {LEAST_DESCRIPTORS} are needed\n",
+            )
+        tls = self.sandbox.makeCertificate()
+        server = self.sandbox.foreground(
+            "twistd -n --pidfile= fastpoetry --poem poem.txt --port 0 "
+            f"--endpoint {tls} --endpoint unix:poem.sock",
+            ("with TLS", "poem.sock, with", "loaded a poem from: "),
+        )
+        port, tlsPort = server.ports
+        for address in (
+            f"localhost:{port}",
+            f"127.0.0.1:{port}",
+            "unix:poem.sock",
+            f"tls:localhost:{tlsPort}:trustRoots=.",
+            f"ssl:localhost:{tlsPort}:caCertsDir=.",
+        ):
+            # A soft limit is raised.
+            for limits in (f"-n {LEAST_DESCRIPTORS}", "-Sn 5"):
+                child = self.startIn(f'ulimit {limits}; exec "$@"', address)
+                self.assertEnds(child, 0, POEM, "")
         server.stop()
 
     def test_distrustedServer(self) -> None:

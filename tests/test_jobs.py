@@ -8,7 +8,12 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fastpoetry.commands.jobs import PER_JOB, RESERVE, affordableJobs
+from fastpoetry.commands.jobs import (
+    LEAST_DESCRIPTORS,
+    PER_JOB,
+    RESERVE,
+    affordableJobs,
+)
 
 
 class DescriptorTests(SynchronousTestCase):
@@ -59,6 +64,21 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual(self.limits, (hard, hard))
         self.limits = (RESERVE // 2, RESERVE // 2)
         self.assertEqual(affordableJobs(5), 1)
+
+    def test_tooFew(self) -> None:
+        """
+        When a limit cannot be raised as far as one job needs, a sentence says so.
+        """
+        self.limits = (5, LEAST_DESCRIPTORS)
+        self.assertEqual(affordableJobs(1), 1)
+        self.assertEqual(self.limits, (LEAST_DESCRIPTORS, LEAST_DESCRIPTORS))
+        self.limits = (5, LEAST_DESCRIPTORS - 1)
+        error = self.assertRaises(SystemExit, affordableJobs, 1)
+        self.assertEqual(
+            error.code,
+            "get-poetry: the limit of open files (ulimit -n) is 9, and at least 10 are "
+            "needed",
+        )
 
     def test_infinite(self) -> None:
         """

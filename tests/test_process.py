@@ -5,6 +5,7 @@ Tests of L{fastpoetry.commands.process}.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -156,6 +157,22 @@ class RunTests(CommandTestCase):
         self.assertEqual(self.end(BROKEN_PIPE), BROKEN_PIPE)
         self.assertEqual(self.killed, [(os.getpid(), signal.SIGPIPE)])
         self.assertIs(signal.getsignal(signal.SIGPIPE), signal.SIG_DFL)
+
+    def test_descriptors(self) -> None:
+        """
+        A limit of descriptors that is too low for the reactor is raised before that is
+        made, and when it cannot be, nothing is done.
+        """
+        hard, limits = 10, []
+        self.patch(resource, "getrlimit", lambda number: (5, hard))
+        self.patch(resource, "setrlimit", lambda *new: limits.append(new))
+        self.patch(process, "maybeGlobalReactor", lambda _: self.assertTrue(limits))
+        run(self.react)
+        self.server.sendPoem(b"poem")
+        self.assertEqual(limits[0], (resource.RLIMIT_NOFILE, (10, 10)))
+        hard -= 1
+        error = self.assertRaises(SystemExit, run, self.react)
+        self.assertIn(" is 9, and at least 10 are needed", str(error.code))
 
     def test_noOutput(self) -> None:
         """

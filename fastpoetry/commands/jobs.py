@@ -6,6 +6,12 @@ from __future__ import annotations
 
 import resource
 
+from fastpoetry.descriptors import checkDescriptorLimit
+
+# As many as one fetch takes, of a poem of any endpoint, in a process that has inherited
+# nothing but its standard streams.
+LEAST_DESCRIPTORS = 10
+
 # Descriptors of a fetch: its connection, and another while a second address of the host
 # is tried.
 PER_JOB = 2
@@ -22,7 +28,10 @@ def affordableJobs(jobs: int) -> int:
     @param jobs: how many fetches are wanted at once.
 
     @return: how many of them there are descriptors for, at least 1.
+
+    @raise SystemExit: with a sentence, when there are not enough for one.
     """
+    checkDescriptorLimit(LEAST_DESCRIPTORS, "get-poetry")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = RESERVE + PER_JOB * jobs
     if soft == resource.RLIM_INFINITY or needed <= soft:

@@ -27,6 +27,7 @@ from zope.interface import provider
 
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.commands.getpoetry import BROKEN_PIPE, main
+from fastpoetry.commands.jobs import affordableJobs
 from fastpoetry.commands.output import writeAll
 
 
@@ -113,7 +114,11 @@ def run(react: Callable[..., Any] = task.react) -> None:
     The command, as a process.
 
     @param react: L{task.react}, but for tests.
+
+    @raise SystemExit: with the exit status, or with a sentence when there are too few
+        descriptors.
     """
+    affordableJobs(1)  # the reactor needs some descriptors when it is made
     stderr = standardError()
     if sys.stdout is None:  # as after >&-
         stderr.write("get-poetry: standard output is closed\n")
