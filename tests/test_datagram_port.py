@@ -63,9 +63,9 @@ class ResolveTests(SynchronousTestCase):
         """
         A name that is none is refused in a sentence.
         """
-        for host in ("a..b", "x" * 64):
+        for host in ("a..b", ".", "\xe9..b", "x" * 64):
             error = self.assertRaises(ListenError, resolve, host)
-            self.assertTrue(str(error).endswith(f": {host}"), error)
+            self.assertEqual(str(error), f"not a host: {host}")
 
 
 class ServerTests(SynchronousTestCase):

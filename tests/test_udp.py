@@ -25,6 +25,7 @@ REFUSED = {
     "a high port": (["--udp", "70000"], "not a port number from 0 to 65535: 70000"),
     "a long port": (["--udp", "1" * 5000], "not a port number from 0 to 65535: 1111"),
     "no brackets": (["--udp", "::1:17"], "not [HOST:]PORT"),
+    "a long label": (["--udp", f"{'a' * 70}:5"], "--udp: not a host: aaaa"),
     "all of IPv4": (["--udp", "0.0.0.0:17"], "Not the address of one interface: "),
     "all of IPv6": (["--udp", "[::]:17"], "Not the address of one interface: "),
     "a broadcast": (["--udp", "255.255.255.255:17"], "Permission denied: 255.255"),

@@ -207,6 +207,8 @@ def resolve(host: str) -> str:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((found, 9))  # fails for a broadcast address
+    except UnicodeError as error:
+        raise ListenError(f"not a host: {host}") from error
     except (OSError, ValueError) as error:
         raise ListenError(f"{explain(error)}: {host}") from error
     return found
