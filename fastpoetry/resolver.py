@@ -245,4 +245,4 @@ class Resolver:
             lookup.answer([], explain(result.value))
         else:
             result.trap(ValueError)
-            lookup.answer([], f"not a name: {lookup.name}")
+            lookup.answer([], f"not a name: {lookup.name!r}")

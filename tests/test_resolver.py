@@ -248,12 +248,14 @@ class LookupTests(ResolverTestCase):
                 "a": socket.gaierror(socket.EAI_AGAIN, again),
                 "b": UnicodeError("label too long"),
                 "c": [],
+                ".": UnicodeError("label empty or too long"),
             }
         )
         for name, reason in {
             "a": again,
-            "b": "not a name: b",
+            "b": "not a name: 'b'",
             "c": "no results for hostname lookup: c",
+            ".": "not a name: '.'",
         }.items():
             poem = self.get(name)
             self.reactor.turn()
