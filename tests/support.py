@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.tcp import Port
@@ -131,6 +131,20 @@ def keepProcess(addCleanup: Callable[..., Any]) -> None:
     addCleanup(setattr, sys, "excepthook", sys.excepthook)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+
+
+def outputFile(case: SynchronousTestCase) -> TextIO:
+    """
+    Have a file in place of standard output until a test is over; also have SIGPIPE as
+    it was then.
+
+    @return: the file.
+    """
+    case.addCleanup(signal.signal, signal.SIGPIPE, signal.getsignal(signal.SIGPIPE))
+    stdout = open(case.mktemp(), "w+")  # noqa: SIM115
+    case.addCleanup(stdout.close)
+    case.patch(sys, "stdout", stdout)
+    return stdout
 
 
 def socketPath(addCleanup: Callable[..., Any]) -> str:

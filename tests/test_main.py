@@ -19,7 +19,7 @@ from fastpoetry.commands import main
 from fastpoetry.description import CLIENTS
 from fastpoetry.error import ListenError
 from fastpoetry.listening.endpoint import parseEndpoint
-from tests.support import Reactor, keepProcess
+from tests.support import Reactor, keepProcess, outputFile
 from twisted import plugin
 from twisted.plugins import fastpoetry_plugin
 
@@ -37,11 +37,10 @@ class CommandTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Pretend that there is a terminal.
+        Have a file as standard output.
         """
         keepProcess(self.addCleanup)
-        self.stdout = io.StringIO()
-        self.patch(sys, "stdout", self.stdout)
+        self.stdout = outputFile(self)
 
     def assertPrints(self, command: Callable[[], Any], *argv: str) -> str:
         """
@@ -49,11 +48,12 @@ class CommandTests(SynchronousTestCase):
 
         @return: what it has printed.
         """
-        self.stdout.truncate(self.stdout.seek(0))
+        before = self.stdout.tell()
         self.patch(sys, "argv", list(argv))
         end = self.assertRaises(SystemExit, command)
         self.assertFalse(end.code)
-        return self.stdout.getvalue()
+        self.stdout.seek(before)
+        return self.stdout.read()
 
     def test_help(self) -> None:
         """

@@ -10,7 +10,7 @@ import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from sandbox import POEM, Sandbox, fetch
+from sandbox import POEM, Sandbox, fetch, findCommand, quoted
 from tests.refusals import RefusalTestCase
 
 
@@ -48,6 +48,28 @@ class CommandTests(SynchronousTestCase):
         command = f"get-poetry --transform cummingsify {port} --transform-server"
         status, poem = origin.run(f"{command} {transform.ports[0]}")
         self.assertEqual((status, poem), (0, POEM.lower()))
+
+    def test_fullOutput(self) -> None:
+        """
+        Help that cannot be written is told in a sentence, also by C{twistd}, and help
+        that nobody reads is not.
+        """
+        sandbox = Sandbox(self.addCleanup)
+        noSpace = "cannot write to standard output: No space left on device"
+        for words in (
+            ["fastpoetry"],
+            ["poetry-proxy"],
+            ["poetry-transform"],
+            ["twistd", "fastpoetry"],
+        ):
+            command = " ".join([quoted(findCommand(words[0])), *words[1:]])
+            for script, status, said in [
+                (f"{command} --help >/dev/full", 1, f"{words[-1]}: {noSpace}\n"),
+                (f"{command} -h >&-", 1, f"{words[-1]}: standard output is closed\n"),
+                (f"{command} --version | sleep 0", 0, ""),
+            ]:
+                ended = sandbox.run(f"sh -c {quoted(script)}")
+                self.assertEqual(ended, (status, said.encode()))
 
 
 class RefusalTests(RefusalTestCase):

@@ -5,6 +5,7 @@ Tests of L{fastpoetry.commands.options}.
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from itertools import chain
 
@@ -13,10 +14,11 @@ from twisted.python._shellcomp import ZshArgumentsGenerator
 from twisted.trial.unittest import SynchronousTestCase
 
 from fastpoetry import __version__
+from fastpoetry.commands import subcommand
 from fastpoetry.commands.options import ListenerOptions
 from fastpoetry.connection.factory import DeliveryFactory
 from fastpoetry.text import brief
-from tests.support import assertRefused
+from tests.support import assertRefused, outputFile
 
 # What is given; what the one sentence says.
 REFUSED = {
@@ -180,10 +182,10 @@ class ListenerOptionsTests(SynchronousTestCase):
         """
         The version is that of this package.
         """
-        stdout = io.StringIO()
-        self.patch(sys, "stdout", stdout)
+        stdout = outputFile(self)
         self.assertRaises(SystemExit, self.parse, "--version")
-        self.assertEqual(stdout.getvalue(), f"fastpoetry {__version__}\n")
+        stdout.seek(0)
+        self.assertEqual(stdout.read(), f"fastpoetry {__version__}\n")
 
     def test_help(self) -> None:
         """
@@ -210,9 +212,27 @@ class ListenerOptionsTests(SynchronousTestCase):
         C{-h} prints the help, as C{--help} does.
         """
         for option in ("-h", "--help"):
-            stdout = io.StringIO()
-            self.patch(sys, "stdout", stdout)
+            stdout = outputFile(self)
             with self.assertRaises(SystemExit) as caught:
                 ListenerOptions().parseOptions([option])
             self.assertEqual(caught.exception.code, 0)
-            self.assertIn("--port=", stdout.getvalue())
+            stdout.seek(0)
+            self.assertIn("--port=", stdout.read())
+
+    def test_fullOutput(self) -> None:
+        """
+        Help and version that cannot be written are told in a sentence; when nobody
+        reads them, SIGPIPE ends the process.
+        """
+        outputFile(self)
+        self.patch(subcommand, "openStreams", lambda: None)
+        with open("/dev/full", "w") as full:
+            for stdout, sentence in [
+                (full, "cannot write to standard output: No space left on device"),
+                (None, "standard output is closed"),
+            ]:
+                for option in ("--help", "--version"):
+                    self.patch(sys, "stdout", stdout)
+                    error = self.assertRaises(usage.UsageError, self.parse, option)
+                    self.assertEqual(str(error), sentence)
+        self.assertIs(signal.getsignal(signal.SIGPIPE), signal.SIG_DFL)

@@ -1,14 +1,23 @@
 """
-Writing poems to what C{get-poetry} prints on.
+Writing poems, and help, to standard output.
 """
 
 from __future__ import annotations
 
+import io
 import locale
 import select
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from fastpoetry.shown import shown
+
+
+def unbuffered(stream: TextIO) -> io.FileIO:
+    """
+    @return: the file of one of Python's streams.  The buffer of a stream would complain
+        at exit of what it could not write.
+    """
+    return io.FileIO(stream.fileno(), "wb", closefd=False)
 
 
 def writeAll(stream: BinaryIO, data: bytes) -> None:

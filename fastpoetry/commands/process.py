@@ -28,7 +28,7 @@ from zope.interface import provider
 from fastpoetry.clock import maybeGlobalReactor
 from fastpoetry.commands.getpoetry import BROKEN_PIPE, main
 from fastpoetry.commands.jobs import affordableJobs
-from fastpoetry.commands.output import writeAll
+from fastpoetry.commands.output import unbuffered, writeAll
 
 
 class _Careless(io.RawIOBase):
@@ -57,14 +57,6 @@ class _Careless(io.RawIOBase):
 
     def fileno(self) -> int:
         return self._stream.fileno()
-
-
-def unbuffered(stream: TextIO) -> io.FileIO:
-    """
-    @return: the file of one of Python's streams.  The buffer of a stream would complain
-        at exit of what it could not write.
-    """
-    return io.FileIO(stream.fileno(), "wb", closefd=False)
 
 
 def standardError() -> TextIO:

@@ -4,16 +4,20 @@ The options that every subcommand of C{twistd} has.
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from twisted.application.app import ServerOptions
 from twisted.python import usage
 
 from fastpoetry import __version__
+from fastpoetry.commands.output import unbuffered, writeAll
 from fastpoetry.commands.twistdoptions import checkServerOptions
 from fastpoetry.descriptors import raiseDescriptorLimit
 from fastpoetry.log import openStreams
-from fastpoetry.text import brief
+from fastpoetry.text import brief, explain
 
 
 class SubcommandOptions(usage.Options):
@@ -22,6 +26,7 @@ class SubcommandOptions(usage.Options):
     """
 
     def __init__(self) -> None:
+        self._stdout = sys.stdout
         # To parse an endpoint imports the reactor.  These come before it.
         openStreams()
         super().__init__()
@@ -53,13 +58,32 @@ class SubcommandOptions(usage.Options):
             sentence = brief(f"{self.parent.subCommand}: {error}")
             raise SystemExit(sentence) from error
 
-    opt_h = usage.Options.opt_help
+    def opt_help(self) -> None:
+        """
+        Display this help and exit.
+        """
+        self._print(str(self))
+
+    opt_h = opt_help
 
     def opt_version(self) -> None:
         """
         Display the version of fastpoetry and exit.
         """
-        print(f"fastpoetry {__version__}")
+        self._print(f"fastpoetry {__version__}")
+
+    def _print(self, text: str) -> NoReturn:
+        # Print and exit, as get-poetry does.  By now sys.stdout may be the stream of
+        # the log, which drops what it cannot write.
+        if self._stdout is None:  # as after >&-
+            raise usage.UsageError("standard output is closed")
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # when nobody reads it
+        try:
+            writeAll(unbuffered(self._stdout), f"{text}\n".encode())
+        except OSError as error:
+            raise usage.UsageError(
+                f"cannot write to standard output: {explain(error)}"
+            ) from error
         raise SystemExit(0)
 
     def parseArgs(self, *arguments: str) -> None:
