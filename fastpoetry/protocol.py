@@ -98,8 +98,8 @@ class PoetryFactory(DeliveryFactory):
     @property
     def service(self) -> IPoetrySource:
         """
-        The source, under the name that the first published protocol has for it
-        (F{examples/first-published.tac}).
+        The source, under the name that the first published protocol has for it, in
+        C{examples/first-published.tac}.
         """
         return self.source
 

@@ -47,11 +47,14 @@ def explain(error: BaseException | None) -> str:
         isNamed = error.filename is not None and error.filename2 is None
         return f"{error.strerror}: {error.filename}" if isNamed else error.strerror
     if error.args and isinstance(error.args[0], list):
-        # OpenSSL has a list of errors, each with its library, function and reason.
+        # OpenSSL has a list of errors, each with its library, function and reason;
+        # service_identity has one of the names that the certificate does not have.
+        if not all(isinstance(each, tuple) for each in error.args[0]):
+            return "the certificate is for another name"
         return ", ".join(": ".join(filter(None, each)) for each in error.args[0])
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
-    return str(error).rstrip(".") or type(error).__name__
+    return str(error).removesuffix(".") or type(error).__name__
 
 
 def isQueueFull(error: BaseException) -> bool:

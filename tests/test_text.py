@@ -9,6 +9,9 @@ import os
 
 from hypothesis import given, strategies
 from OpenSSL.SSL import Error as SSLError
+from service_identity import VerificationError
+from service_identity.exceptions import DNSMismatch
+from service_identity.hazmat import DNS_ID
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
     CannotListenError,
@@ -17,6 +20,7 @@ from twisted.internet.error import (
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
+    DNSLookupError,
 )
 from twisted.python.failure import Failure
 from twisted.python.filepath import UnlistableError
@@ -59,6 +63,7 @@ class ExplainTests(SynchronousTestCase):
         self.check(ConnectBindError(-2, unknown), unknown)
         lost = "Connection to the other side was lost in a non-clean fashion"
         self.check(ConnectionLost(), lost)
+        self.check(DNSLookupError("."), "DNS lookup failed: .")
 
     def test_failure(self) -> None:
         """
@@ -71,12 +76,15 @@ class ExplainTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        Of an error of OpenSSL's, where it was, and what.
+        Of an error of OpenSSL's, where it was, and what; of a certificate for another
+        name, that it is.
         """
         problem = ("SSL routines", "", "certificate verify failed")
         words = "SSL routines: certificate verify failed"
         self.check(SSLError([problem]), words)
         self.check(SSLError([problem, ("", "", "more")]), f"{words}, more")
+        mismatch = VerificationError(errors=[DNSMismatch(DNS_ID("localhost"))])
+        self.check(mismatch, "the certificate is for another name")
 
     def test_other(self) -> None:
         """
