@@ -54,7 +54,7 @@ def explain(error: BaseException | None) -> str:
         return ", ".join(": ".join(filter(None, each)) for each in error.args[0])
     if error.__context__ is not None and not str(error):
         return explain(error.__context__)
-    return str(error).removesuffix(".") or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def isQueueFull(error: BaseException) -> bool:

@@ -20,7 +20,6 @@ from twisted.internet.error import (
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
-    DNSLookupError,
 )
 from twisted.python.failure import Failure
 from twisted.python.filepath import UnlistableError
@@ -63,7 +62,6 @@ class ExplainTests(SynchronousTestCase):
         self.check(ConnectBindError(-2, unknown), unknown)
         lost = "Connection to the other side was lost in a non-clean fashion"
         self.check(ConnectionLost(), lost)
-        self.check(DNSLookupError("."), "DNS lookup failed: .")
 
     def test_failure(self) -> None:
         """
