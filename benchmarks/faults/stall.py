@@ -19,6 +19,7 @@ from sandbox.reader import Reader
 from sandbox.subject import BIG, KINDS, OURS, PLAIN, Subject, running
 
 STALLED = Manners(readsPerSecond=0)
+NOISE = 0.005  # seconds; a busy machine makes a fetch longer by as much
 AT_ONCE = 100  # what handshakes need, they need no longer when the next come
 
 
@@ -104,13 +105,15 @@ def _beside(kind: str, count: int, network: Loopback) -> _Beside:
         crowd.run(1, until=never)
         each = (subject.server.memory() - own) / count
         held = crowd.outcomes()
-        kernel = socketMemory() - kernel
+        used = socketMemory()
+        kernel = used - kernel
         with subject.readers() as others:
             others.add(20)
             others.run(60, patience=20)
             beside = others.outcomes()
         after = _latency(subject)
-        isShort = socketMemory() > 0.95 * memoryPressure()
+        # While it is short, it takes back some of what it has given.
+        isShort = max(used, socketMemory()) > 0.95 * memoryPressure()
     memory = f"{each:.1f} KiB each, {each * count / 1024:.1f} MiB in all"
     if network is not UNIX:  # of these it does not keep count
         memory += f" (the kernel: {kernel:,.0f} MB)"
@@ -124,7 +127,7 @@ def _beside(kind: str, count: int, network: Loopback) -> _Beside:
         memory.replace("never served", "held"),
         each < most and isServed,
         latency,
-        isShort or after < 1.5 * before,
+        isShort or after < 1.5 * before + NOISE,
     )
 
 
