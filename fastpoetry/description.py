@@ -209,11 +209,8 @@ def _read(
     kind = arguments.pop(0).lower() if arguments else ""
     if kind not in kinds:
         if kind not in (parser.prefix.lower() for parser in getPlugins(parsers)):
-            hint = (
-                f", a port is written tcp:{kind}"
-                if isWholeNumber(description, 0)
-                else ""
-            )
+            isPort = isWholeNumber(description, 0)
+            hint = f", a port is written tcp:{kind}" if isPort else ""
             raise ValueError(f"unknown kind: {kind or repr(kind)}{hint}")
         return kind, None
     if tokens.count((endpoints._OP, "=")) > len(options):

@@ -28,15 +28,11 @@ def upstreamAddress(text: str) -> str:
     """
     @return: the text.
 
-    @raise usage.UsageError: when it is no address of another server.
+    @raise ValueError: when it is no address of another server.
     """
     from twisted.internet import reactor
 
-    try:
-        # This connects to nothing.
-        clientEndpoint(reactor, text)
-    except ValueError as error:
-        raise usage.UsageError(f"--upstream is {error}") from error
+    clientEndpoint(reactor, text)  # which connects to nothing
     return text
 
 
@@ -58,7 +54,7 @@ class Options(ListenerOptions, WebOptions):
             "u",
             None,
             "The other server: [HOST:]PORT, or a client endpoint description.",
-            upstreamAddress,
+            asUsageError("upstream", upstreamAddress),
         ],
         [
             "max-age",

@@ -136,7 +136,7 @@ def asUsageError(
 
     @param option: the name of the option, with which the error begins.
 
-    @param parse: a function of this module.
+    @param parse: a function that raises C{ValueError}, such as those of this module.
 
     @return: one that does the same, but raises L{usage.UsageError}.
     """

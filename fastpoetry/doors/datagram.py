@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from fastpoetry.clock import maybeGlobalReactor
-from fastpoetry.doors.limits import MAX_ANSWER, MAX_RATIO, Limits
+from fastpoetry.doors.limits import MAX_ANSWER, MAX_RATIO, REASONS, Limits
 from fastpoetry.error import ListenError
 from fastpoetry.interfaces import Figure, IHasFigures, IPoetrySource
 from fastpoetry.text import explain, peerName, printable
@@ -38,10 +38,7 @@ POEM_TIMEOUT = 30.0
 MAX_READS = 64
 
 # What becomes of a question: an answer, or why there is none.
-OUTCOMES = (
-    *("answered", "no room", "denied", "low port", "no pause", "network limit"),
-    *("limit", "no poem", "not sent"),
-)
+OUTCOMES = ("answered", *REASONS, "no poem", "not sent")
 
 # Seconds between two lines of the log about datagrams, if there were any.
 REPORT_INTERVAL = 60.0

@@ -31,6 +31,9 @@ FIRST_CLIENT_PORT = 1024
 MAX_QUESTIONS = 10
 SILENCE = 5.0
 
+# Why a question is not answered.
+REASONS = ("no room", "denied", "low port", "no pause", "network limit", "limit")
+
 # Answers to one network, and to all: how many in a second, and how many at once.
 NETWORK_RATE, NETWORK_BURST = 10.0, 50.0
 RATE, BURST = 100.0, 500.0

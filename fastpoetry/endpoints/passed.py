@@ -49,9 +49,8 @@ def namesOfPassed(environment: dict[str, str], pid: int) -> list[str]:
         for those without a name.
     """
     text = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not isWholeNumber(
-        text, 0, MAX_PASSED
-    ):
+    isForUs = environment.get("LISTEN_PID") == str(pid)
+    if not (isForUs and isWholeNumber(text, 0, MAX_PASSED)):
         return []
     count = int(text)
     given = environment.get("LISTEN_FDNAMES", "")
